@@ -1,0 +1,51 @@
+// The layers of ARCHITECTURE.md as rules. Each layer lists what it may import; everything else is an error.
+const LAYERS = {
+  cli: ["sdk", "host", "core"],
+  sdk: ["api", "host", "core"],
+  daemon: ["vm", "workspace", "images", "kernels", "guest", "vmm", "network", "disk", "host", "store", "api", "core"],
+  vm: ["images", "kernels", "guest", "vmm", "network", "disk", "host", "store", "api", "core"],
+  images: ["disk", "host", "store", "core"],
+  kernels: ["disk", "host", "store", "core"],
+  guest: ["host", "core"],
+  vmm: ["guest", "network", "disk", "host", "core"],
+  network: ["guest", "host", "core"],
+  disk: ["host", "core"],
+  host: ["core"],
+  store: ["host", "core"],
+  api: ["core"],
+  core: [],
+};
+
+module.exports = {
+  forbidden: [
+    ...Object.entries(LAYERS).map(([layer, allowed]) => ({
+      name: `${layer}-layer`,
+      comment: `src/${layer} may import only: ${[layer, ...allowed].join(", ")}`,
+      severity: "error",
+      from: { path: `^src/${layer}/` },
+      to: { path: "^src/", pathNot: `^src/(${[layer, ...allowed].join("|")})/` },
+    })),
+    {
+      name: "spawn-only-in-host",
+      comment: "Only src/host starts processes, so that every child is confined, bounded and logged alike",
+      severity: "error",
+      from: { pathNot: "^src/host/" },
+      to: { path: "^(node:)?child_process$" },
+    },
+    {
+      name: "core-does-no-io",
+      comment: "src/core is pure",
+      severity: "error",
+      from: { path: "^src/core/" },
+      to: { dependencyTypes: ["core"], pathNot: "^(node:)?(crypto|util)$" },
+    },
+    { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
+    { name: "no-orphans-unresolved", severity: "error", from: {}, to: { couldNotResolve: true } },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsPreCompilationDeps: false,
+    tsConfig: { fileName: "tsconfig.json" },
+    enhancedResolveOptions: { extensions: [".ts", ".js"], exportsFields: ["exports"], conditionNames: ["import", "node"] },
+  },
+};
