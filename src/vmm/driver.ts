@@ -1,0 +1,88 @@
+/**
+ * The driver interface: what banger asks of a virtual machine monitor. Small on purpose; everything above it
+ * (`src/vm`) knows VMs only through these types, everything below (`qemu/`) is private to the driver.
+ */
+import type { Duplex, Readable } from "node:stream";
+
+export type DriverName = "qemu";
+export type Accelerator = "kvm" | "tcg";
+
+/** What a driver can do at all; requests for anything else are refused before side effects. docs/drivers.md is made of it. */
+export interface DriverFeatures {
+  /** Expose virtualization extensions to the guest. */
+  readonly nested: boolean;
+  /** The state disk can grow while the VM runs. */
+  readonly growDisk: boolean;
+}
+
+/** Whether a driver can be used on this host now, and why. */
+export type DriverStatus =
+  | { readonly usable: true; readonly version: string; readonly accelerator: Accelerator; readonly why: string }
+  | { readonly usable: false; readonly reason: string; readonly fix: string; readonly packages: readonly string[] };
+
+export interface LaunchSpec {
+  /** Stable id, used in process titles only. */
+  readonly id: string;
+  /** The VM's own folder, mode 0700: the only place the monitor may write. Sockets and pid files are made here. */
+  readonly directory: string;
+  readonly vcpu: number;
+  readonly memoryMib: number;
+  readonly accelerator: Accelerator;
+  /** Kernel image as the driver can boot it (QEMU: bzImage). */
+  readonly kernel: string;
+  readonly initramfs: string;
+  /** Further kernel arguments, e.g. `banger.init=…`. */
+  readonly kernelArgs: readonly string[];
+  /** Disks; base and modules are shared and read-only. */
+  readonly disks: { readonly base: string; readonly state: string; readonly modules: string };
+  readonly nested: boolean;
+}
+
+/** Plain data that finds a running monitor again after a daemon restart. Stored with the VM. */
+export interface MachineHandle {
+  readonly driver: DriverName;
+  /** Process id of the outermost process and its start time (clock ticks since boot, /proc/PID/stat field 22). */
+  readonly pid: number;
+  readonly pidStart: string;
+  readonly directory: string;
+  readonly accelerator: Accelerator;
+}
+
+/** How a monitor ended. `reason` is one sentence for people. */
+export interface MachineExit {
+  readonly expected: boolean;
+  readonly reason: string;
+}
+
+/** A running virtual machine. */
+export interface Machine {
+  readonly handle: MachineHandle;
+  /**
+   * Opens the agent channel. One connection at a time; the caller speaks the sync of docs/protocol.md.
+   * @throws guest_unreachable
+   */
+  connectAgent(): Promise<Duplex>;
+  /** Raw bytes of the serial console from now on. One reader at a time; ends with the machine. */
+  readonly console: Readable;
+  /** Resolves once when the monitor is gone, however it went; never rejects. Event driven (socket close), not polled. */
+  readonly exited: Promise<MachineExit>;
+  /** Ends the monitor at once and waits until it is gone. Idempotent. */
+  kill(): Promise<void>;
+  /** Tells the guest that its state disk has a new size, after the file was grown. */
+  stateDiskResized(bytes: number): Promise<void>;
+  /** Resident memory of the monitor in bytes (0 when gone). */
+  residentBytes(): Promise<number>;
+}
+
+export interface Driver {
+  readonly name: DriverName;
+  readonly features: DriverFeatures;
+  probe(): Promise<DriverStatus>;
+  /**
+   * Starts the monitor and returns as soon as it answers; the guest boots on.
+   * On failure nothing is left: no process, no socket. @throws boot_failed | driver_unavailable
+   */
+  launch(spec: LaunchSpec, signal: AbortSignal): Promise<Machine>;
+  /** Finds a monitor again by pid + start time + socket; null when it is not (any more) that process. */
+  adopt(handle: MachineHandle): Promise<Machine | null>;
+}
