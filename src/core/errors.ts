@@ -7,7 +7,15 @@
  */
 
 /** Exit codes of banger itself. `run`, `exec` and `ssh` map every failure of banger to 125, like `docker run`. */
-export const EXIT = { ok: 0, failure: 1, usage: 2, timeout: 124, bangerFailed: 125, notExecutable: 126, notFound: 127 } as const;
+export const EXIT = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  timeout: 124,
+  bangerFailed: 125,
+  notExecutable: 126,
+  notFound: 127,
+} as const;
 
 interface Entry {
   readonly status: number;
@@ -23,55 +31,237 @@ export const CATALOGUE = {
   // usage
   invalid_argument: { status: 400, exit: usage, message: "{what}: {problem}", hint: "{accepted}" },
   unknown_command: { status: 400, exit: usage, message: "unknown command '{command}'", hint: "{suggestion}" },
-  invalid_request: { status: 400, exit: usage, message: "the request is not valid: {problem}", hint: "see docs/openapi.json for the accepted form" },
+  invalid_request: {
+    status: 400,
+    exit: usage,
+    message: "the request is not valid: {problem}",
+    hint: "see docs/openapi.json for the accepted form",
+  },
   invalid_config: { status: 400, exit: failure, message: "{file}: {problem}", hint: "accepted: {accepted}" },
-  arguments_too_large: { status: 413, exit: EXIT.bangerFailed, message: "command, environment and directory are {size} bytes together; at most {limit} can be passed", hint: "put long input in a file or pipe it to the command's standard input" },
-  not_implemented_route: { status: 404, exit: failure, message: "no such API path: {method} {path}", hint: "see docs/openapi.json; client and daemon may differ in version (banger version)" },
+  arguments_too_large: {
+    status: 413,
+    exit: EXIT.bangerFailed,
+    message: "command, environment and directory are {size} bytes together; at most {limit} can be passed",
+    hint: "put long input in a file or pipe it to the command's standard input",
+  },
+  not_implemented_route: {
+    status: 404,
+    exit: failure,
+    message: "no such API path: {method} {path}",
+    hint: "see docs/openapi.json; client and daemon may differ in version (banger version)",
+  },
   // VMs
-  vm_not_found: { status: 404, exit: failure, message: "no VM named '{ref}'", hint: "banger vm list -a shows all VMs" },
-  vm_ambiguous: { status: 409, exit: failure, message: "'{ref}' fits several VMs: {matches}", hint: "give the name or more characters of the id" },
-  vm_name_taken: { status: 409, exit: failure, message: "a VM named '{name}' exists already", hint: "choose another --name, or banger vm delete {name}" },
-  vm_wrong_state: { status: 409, exit: failure, message: "VM '{name}' is {state}; this needs it to be {wanted}", hint: "{hint}" },
-  vm_busy: { status: 409, exit: failure, message: "VM '{name}' is busy: {operation} is under way", hint: "wait for it, or banger vm show {name}" },
-  resource_exceeds_host: { status: 400, exit: usage, message: "{what} {asked} is more than this host has ({available})", hint: "ask for at most {available}" },
+  vm_not_found: {
+    status: 404,
+    exit: failure,
+    message: "no VM named '{ref}'",
+    hint: "banger vm list -a shows all VMs",
+  },
+  vm_ambiguous: {
+    status: 409,
+    exit: failure,
+    message: "'{ref}' fits several VMs: {matches}",
+    hint: "give the name or more characters of the id",
+  },
+  vm_name_taken: {
+    status: 409,
+    exit: failure,
+    message: "a VM named '{name}' exists already",
+    hint: "choose another --name, or banger vm delete {name}",
+  },
+  vm_wrong_state: {
+    status: 409,
+    exit: failure,
+    message: "VM '{name}' is {state}; this needs it to be {wanted}",
+    hint: "{hint}",
+  },
+  vm_busy: {
+    status: 409,
+    exit: failure,
+    message: "VM '{name}' is busy: {operation} is under way",
+    hint: "wait for it, or banger vm show {name}",
+  },
+  resource_exceeds_host: {
+    status: 400,
+    exit: usage,
+    message: "{what} {asked} is more than this host has ({available})",
+    hint: "ask for at most {available}",
+  },
   // start-up
-  boot_failed: { status: 500, exit: failure, message: "VM '{name}' did not come up: {reason}", hint: "banger vm logs {name} shows its console{tail}" },
-  vmm_died: { status: 500, exit: failure, message: "the virtual machine monitor of '{name}' ended: {reason}", hint: "banger vm logs {name} shows its console; banger vm start {name} starts it again" },
-  driver_unavailable: { status: 409, exit: failure, message: "driver {driver} cannot be used: {reason}", hint: "{fix}" },
-  host_packages_missing: { status: 424, exit: failure, message: "this host lacks {tools}", hint: "banger doctor --fix installs: {packages}" },
+  boot_failed: {
+    status: 500,
+    exit: failure,
+    message: "VM '{name}' did not come up: {reason}",
+    hint: "banger vm logs {name} shows its console{tail}",
+  },
+  vmm_died: {
+    status: 500,
+    exit: failure,
+    message: "the virtual machine monitor of '{name}' ended: {reason}",
+    hint: "banger vm logs {name} shows its console; banger vm start {name} starts it again",
+  },
+  driver_unavailable: {
+    status: 409,
+    exit: failure,
+    message: "driver {driver} cannot be used: {reason}",
+    hint: "{fix}",
+  },
+  host_packages_missing: {
+    status: 424,
+    exit: failure,
+    message: "this host lacks {tools}",
+    hint: "banger doctor --fix installs: {packages}",
+  },
   // disks and stores
-  no_space: { status: 507, exit: failure, message: "not enough disk space for {what}: {needed} needed, {available} free on {path}", hint: "free some space, or ask for less" },
-  state_unreadable: { status: 500, exit: failure, message: "{path} cannot be used: {reason}", hint: "it must be a folder that you own and can write to" },
-  database_newer: { status: 500, exit: failure, message: "the state database is of a newer banger (schema {found}, this program knows {known})", hint: "update banger, or use another XDG_STATE_HOME" },
-  database_corrupt: { status: 500, exit: failure, message: "the state database {path} is damaged: {reason}", hint: "restore it from {path}.backup, or move it away to start afresh (VM disks stay in place)" },
+  no_space: {
+    status: 507,
+    exit: failure,
+    message: "not enough disk space for {what}: {needed} needed, {available} free on {path}",
+    hint: "free some space, or ask for less",
+  },
+  state_unreadable: {
+    status: 500,
+    exit: failure,
+    message: "{path} cannot be used: {reason}",
+    hint: "it must be a folder that you own and can write to",
+  },
+  database_newer: {
+    status: 500,
+    exit: failure,
+    message: "the state database is of a newer banger (schema {found}, this program knows {known})",
+    hint: "update banger, or use another XDG_STATE_HOME",
+  },
+  database_corrupt: {
+    status: 500,
+    exit: failure,
+    message: "the state database {path} is damaged: {reason}",
+    hint: "restore it from {path}.backup, or move it away to start afresh (VM disks stay in place)",
+  },
   // images and kernels
-  image_not_found: { status: 404, exit: failure, message: "no image named '{ref}'", hint: "banger image list --available shows what can be used" },
-  image_build_failed: { status: 500, exit: failure, message: "building image '{name}' failed at {stage}: {reason}", hint: "{fix}" },
-  kernel_not_found: { status: 404, exit: failure, message: "no kernel named '{ref}'", hint: "banger kernel list --available shows what can be used" },
-  kernel_fetch_failed: { status: 500, exit: failure, message: "getting kernel '{name}' failed at {stage}: {reason}", hint: "{fix}" },
-  agent_build_failed: { status: 500, exit: failure, message: "building the guest agent failed: {reason}", hint: "banger doctor --fix installs the compiler" },
+  image_not_found: {
+    status: 404,
+    exit: failure,
+    message: "no image named '{ref}'",
+    hint: "banger image list --available shows what can be used",
+  },
+  image_build_failed: {
+    status: 500,
+    exit: failure,
+    message: "building image '{name}' failed at {stage}: {reason}",
+    hint: "{fix}",
+  },
+  kernel_not_found: {
+    status: 404,
+    exit: failure,
+    message: "no kernel named '{ref}'",
+    hint: "banger kernel list --available shows what can be used",
+  },
+  kernel_fetch_failed: {
+    status: 500,
+    exit: failure,
+    message: "getting kernel '{name}' failed at {stage}: {reason}",
+    hint: "{fix}",
+  },
+  agent_build_failed: {
+    status: 500,
+    exit: failure,
+    message: "building the guest agent failed: {reason}",
+    hint: "banger doctor --fix installs the compiler",
+  },
   // guest
-  guest_protocol: { status: 502, exit: failure, message: "the guest broke the protocol: {problem}", hint: "the connection was closed; banger vm restart gives a fresh agent" },
-  guest_unreachable: { status: 503, exit: failure, message: "the guest agent cannot be reached: {reason}", hint: "banger vm logs shows the guest's console" },
-  agent_version: { status: 409, exit: failure, message: "the VM's agent speaks protocol generation {found}, this banger knows {known}", hint: "banger vm restart gives the VM this banger's agent" },
+  guest_protocol: {
+    status: 502,
+    exit: failure,
+    message: "the guest broke the protocol: {problem}",
+    hint: "the connection was closed; banger vm restart gives a fresh agent",
+  },
+  guest_unreachable: {
+    status: 503,
+    exit: failure,
+    message: "the guest agent cannot be reached: {reason}",
+    hint: "banger vm logs shows the guest's console",
+  },
+  agent_version: {
+    status: 409,
+    exit: failure,
+    message: "the VM's agent speaks protocol generation {found}, this banger knows {known}",
+    hint: "banger vm restart gives the VM this banger's agent",
+  },
   guest_refused: { status: 422, exit: failure, message: "the guest refused: {problem}", hint: "{hint}" },
-  guest_not_found: { status: 404, exit: failure, message: "not found in the guest: {problem}", hint: "check the path, process or user" },
-  command_not_found: { status: 422, exit: EXIT.notFound, message: "{command}: command not found in the guest", hint: "check the spelling, or use an image that has it" },
-  command_not_executable: { status: 422, exit: EXIT.notExecutable, message: "{command}: cannot be executed in the guest", hint: "check its mode and format (chmod +x, #! line)" },
-  command_timed_out: { status: 408, exit: EXIT.timeout, message: "the command was stopped after {timeout}", hint: "give a longer --timeout" },
+  guest_not_found: {
+    status: 404,
+    exit: failure,
+    message: "not found in the guest: {problem}",
+    hint: "check the path, process or user",
+  },
+  command_not_found: {
+    status: 422,
+    exit: EXIT.notFound,
+    message: "{command}: command not found in the guest",
+    hint: "check the spelling, or use an image that has it",
+  },
+  command_not_executable: {
+    status: 422,
+    exit: EXIT.notExecutable,
+    message: "{command}: cannot be executed in the guest",
+    hint: "check its mode and format (chmod +x, #! line)",
+  },
+  command_timed_out: {
+    status: 408,
+    exit: EXIT.timeout,
+    message: "the command was stopped after {timeout}",
+    hint: "give a longer --timeout",
+  },
   // daemon
-  daemon_unreachable: { status: 503, exit: failure, message: "the daemon cannot be reached: {reason}", hint: "banger daemon logs tells why; banger daemon start starts it" },
-  daemon_start_failed: { status: 503, exit: failure, message: "the daemon did not start: {reason}", hint: "{hint}" },
-  daemon_connection_lost: { status: 503, exit: failure, message: "the connection to the daemon was lost", hint: "running VMs go on; type the command again (banger daemon logs tells what happened)" },
-  daemon_socket_foreign: { status: 403, exit: failure, message: "{path} belongs to another user (uid {uid})", hint: "remove it, or set XDG_RUNTIME_DIR to a folder of your own" },
-  operation_not_found: { status: 404, exit: failure, message: "no operation '{id}'", hint: "operations are forgotten when the daemon restarts" },
-  operation_cancelled: { status: 409, exit: failure, message: "{what} was cancelled", hint: "what was half made has been removed" },
-  internal: { status: 500, exit: failure, message: "internal error: {problem}", hint: "this is a bug in banger; banger daemon logs has the details" },
+  daemon_unreachable: {
+    status: 503,
+    exit: failure,
+    message: "the daemon cannot be reached: {reason}",
+    hint: "banger daemon logs tells why; banger daemon start starts it",
+  },
+  daemon_start_failed: {
+    status: 503,
+    exit: failure,
+    message: "the daemon did not start: {reason}",
+    hint: "{hint}",
+  },
+  daemon_connection_lost: {
+    status: 503,
+    exit: failure,
+    message: "the connection to the daemon was lost",
+    hint: "running VMs go on; type the command again (banger daemon logs tells what happened)",
+  },
+  daemon_socket_foreign: {
+    status: 403,
+    exit: failure,
+    message: "{path} belongs to another user (uid {uid})",
+    hint: "remove it, or set XDG_RUNTIME_DIR to a folder of your own",
+  },
+  operation_not_found: {
+    status: 404,
+    exit: failure,
+    message: "no operation '{id}'",
+    hint: "operations are forgotten when the daemon restarts",
+  },
+  operation_cancelled: {
+    status: 409,
+    exit: failure,
+    message: "{what} was cancelled",
+    hint: "what was half made has been removed",
+  },
+  internal: {
+    status: 500,
+    exit: failure,
+    message: "internal error: {problem}",
+    hint: "this is a bug in banger; banger daemon logs has the details",
+  },
 } as const satisfies Record<string, Entry>;
 
 export type ErrorCode = keyof typeof CATALOGUE;
 
-type TemplateNames<T extends string> = T extends `${string}{${infer Name}}${infer Rest}` ? Name | TemplateNames<Rest> : never;
+type TemplateNames<T extends string> = T extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | TemplateNames<Rest>
+  : never;
 type Params<C extends ErrorCode> = Record<
   TemplateNames<(typeof CATALOGUE)[C]["message"]> | TemplateNames<(typeof CATALOGUE)[C]["hint"]>,
   string | number
@@ -162,6 +352,9 @@ function fill(template: string, values: Record<string, string | number>): string
 /** Escapes control characters (newline and tab stay) and cuts at `limit` characters. */
 export function clean(text: string, limit = 1024): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is searched
-  const safe = text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  const safe = text.replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
   return safe.length > limit ? `${safe.slice(0, limit)}…` : safe;
 }

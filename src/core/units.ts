@@ -44,7 +44,12 @@ export function parseDuration(text: string, what: string): number {
 
 /** `8G`, `1.5G`, `512M`: at most one decimal. */
 export function formatSize(bytes: number): string {
-  for (const [unit, factor] of [["T", GIB * KIB], ["G", GIB], ["M", MIB], ["K", KIB]] as const) {
+  for (const [unit, factor] of [
+    ["T", GIB * KIB],
+    ["G", GIB],
+    ["M", MIB],
+    ["K", KIB],
+  ] as const) {
     if (bytes >= factor) return `${trimDecimal(bytes / factor)}${unit}`;
   }
   return `${bytes}B`;

@@ -14,7 +14,9 @@ export interface VmSizes {
 
 type Origin = "config" | "auto" | "builtin";
 
-export type VmDefaults = { readonly [K in keyof VmSizes]: { readonly value: VmSizes[K]; readonly origin: Origin } };
+export type VmDefaults = {
+  readonly [K in keyof VmSizes]: { readonly value: VmSizes[K]; readonly origin: Origin };
+};
 
 const FLOOR: VmSizes = { vcpu: 2, memoryMib: 2048, diskBytes: 8 * GIB };
 const MAX_AUTO = { vcpu: 4, memoryMib: 8 * 1024 };
@@ -30,7 +32,11 @@ export function resolveVmDefaults(config: Partial<VmSizes>, host: HostSize): VmD
   };
 }
 
-function choose(configured: number | undefined, auto: number, floor: number): { value: number; origin: Origin } {
+function choose(
+  configured: number | undefined,
+  auto: number,
+  floor: number,
+): { value: number; origin: Origin } {
   if (configured !== undefined) return { value: configured, origin: "config" };
   if (auto >= floor) return { value: auto, origin: "auto" };
   return { value: floor, origin: "builtin" };

@@ -17,8 +17,18 @@ export interface DriverFeatures {
 
 /** Whether a driver can be used on this host now, and why. */
 export type DriverStatus =
-  | { readonly usable: true; readonly version: string; readonly accelerator: Accelerator; readonly why: string }
-  | { readonly usable: false; readonly reason: string; readonly fix: string; readonly packages: readonly string[] };
+  | {
+      readonly usable: true;
+      readonly version: string;
+      readonly accelerator: Accelerator;
+      readonly why: string;
+    }
+  | {
+      readonly usable: false;
+      readonly reason: string;
+      readonly fix: string;
+      readonly packages: readonly string[];
+    };
 
 export interface LaunchSpec {
   /** Stable id, used in process titles only. */

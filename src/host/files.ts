@@ -1,0 +1,68 @@
+/** File helpers that keep promises across crashes. */
+import { randomBytes } from "node:crypto";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { BangerError } from "../core/errors.ts";
+
+/** Makes a private folder (0700) if it is missing, and checks that it is ours. @throws state_unreadable */
+export async function privateDirectory(path: string): Promise<string> {
+  try {
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    const info = await stat(path);
+    if (process.getuid && info.uid !== process.getuid()) throw new Error(`it belongs to uid ${info.uid}`);
+    if (info.mode & 0o022) throw new Error("others may write to it");
+  } catch (error) {
+    throw BangerError.of("state_unreadable", { path, reason: (error as Error).message }, { cause: error });
+  }
+  return path;
+}
+
+/** Writes a file so that after a crash either the old or the new content is there: temporary file, fsync, rename, fsync of the folder. */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  mode = 0o600,
+): Promise<void> {
+  await publishFile(path, async (temporary) => {
+    const file = await open(temporary, "wx", mode);
+    try {
+      await file.writeFile(content);
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+/**
+ * Lets `make` create a file under a temporary name beside `path`, then syncs and renames it into place.
+ * When `make` fails nothing is left. Leftovers of a crash are named `.tmp-*` and removed by reconcile.
+ */
+export async function publishFile(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = join(dirname(path), `.tmp-${basename(path)}-${randomBytes(6).toString("hex")}`);
+  try {
+    await make(temporary);
+    await syncPath(temporary);
+    await rename(temporary, path);
+    await syncPath(dirname(path));
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function syncPath(path: string): Promise<void> {
+  const file = await open(path, "r");
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** True when something is at `path` (symlinks followed). */
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,196 @@
+/**
+ * The only place that starts processes. No shell, arguments as arrays, a clean environment, bounded output,
+ * cancellation through a signal, and errors that name the program.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { constants } from "node:os";
+import type { Readable } from "node:stream";
+
+const KEPT_STDERR = 64 * 1024;
+const MAX_STDOUT = 16 * 1024 * 1024;
+
+export interface RunOptions {
+  readonly cwd?: string;
+  /** Added to the small environment that every child gets (PATH, HOME, LANG=C.UTF-8, TMPDIR). */
+  readonly env?: Record<string, string>;
+  readonly signal?: AbortSignal;
+  readonly input?: string;
+  /** Called for each whole line on stderr. */
+  readonly onStderrLine?: (line: string) => void;
+}
+
+export interface RunResult {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A program that could not be started, or ended with a failure. `stderr` holds its last 64 KiB. */
+export class ProcessError extends Error {
+  readonly program: string;
+  readonly code: number | null;
+  readonly stderr: string;
+  constructor(program: string, reason: string, code: number | null, stderr: string) {
+    super(`${program}: ${reason}`);
+    this.name = "ProcessError";
+    this.program = program;
+    this.code = code;
+    this.stderr = stderr;
+  }
+  /** The last line with text on stderr: usually why. */
+  get lastLine(): string {
+    return this.stderr.trimEnd().split("\n").at(-1)?.trim() || this.message;
+  }
+}
+
+export function childEnvironment(extra: Record<string, string> = {}): Record<string, string> {
+  const kept: Record<string, string> = { LANG: "C.UTF-8" };
+  for (const name of ["PATH", "HOME", "TMPDIR", "USER", "XDG_RUNTIME_DIR"]) {
+    const value = process.env[name];
+    if (value !== undefined) kept[name] = value;
+  }
+  // Debian keeps mkfs and friends in sbin, which is not on an ordinary user's PATH.
+  kept.PATH = `${kept.PATH ?? "/usr/bin:/bin"}:/usr/local/sbin:/usr/sbin:/sbin`;
+  return { ...kept, ...extra };
+}
+
+/** Runs a program to its end and returns its output. @throws ProcessError when it cannot start, fails, or is cancelled */
+export async function run(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<RunResult> {
+  const child = start(program, args, options, ["pipe", "pipe", "pipe"]);
+  const stdout = collect(child.stdout, MAX_STDOUT);
+  child.stdin?.on("error", () => {}).end(options.input ?? "");
+  const { stderr } = await finished(program, child, options);
+  return { code: 0, stdout: await stdout, stderr };
+}
+
+/**
+ * Runs `producer | consumer` without a shell. Both must succeed. When one fails the other is ended.
+ * @returns once both have ended; @throws ProcessError of the one that failed first
+ */
+export async function runPipe(
+  producer: readonly [string, readonly string[]],
+  consumer: readonly [string, readonly string[]],
+  options: RunOptions & { readonly onBytes?: (total: number) => void } = {},
+): Promise<void> {
+  const abort = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
+  const from = start(producer[0], producer[1], { ...options, signal }, ["ignore", "pipe", "pipe"]);
+  const to = start(consumer[0], consumer[1], { ...options, signal }, ["pipe", "ignore", "pipe"]);
+  if (from.stdout && to.stdin) {
+    let total = 0;
+    from.stdout.on("data", (chunk: Buffer) => options.onBytes?.((total += chunk.length)));
+    to.stdin.on("error", () => {}); // the consumer's exit status tells why
+    from.stdout.pipe(to.stdin);
+  }
+  const { onStderrLine: _, ...quiet } = options;
+  const stop = (error: unknown) => {
+    abort.abort();
+    throw error;
+  };
+  const results = await Promise.allSettled([
+    finished(producer[0], from, options).catch(stop),
+    finished(consumer[0], to, quiet).catch(stop),
+  ]);
+  // A broken pipe in the producer is only the echo of a consumer that failed, and the other way round.
+  const errors = results.filter((r) => r.status === "rejected").map((r) => r.reason as ProcessError);
+  const first = errors.find((e) => e.code !== null && e.code < 128) ?? errors[0];
+  if (first) throw first;
+}
+
+export interface DetachedOptions {
+  readonly cwd?: string;
+  readonly env?: Record<string, string>;
+  /** File descriptors for stdin, stdout, stderr and further ones; "ignore" = /dev/null. */
+  readonly stdio: readonly ("ignore" | number)[];
+}
+
+/**
+ * Starts a process that outlives this one: its own session, no shared terminal, nothing inherited but `stdio`.
+ * @throws ProcessError when the program cannot be started
+ */
+export async function startDetached(
+  program: string,
+  args: readonly string[],
+  options: DetachedOptions,
+): Promise<ChildProcess & { readonly pid: number }> {
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: options.env ?? childEnvironment(),
+    stdio: [...options.stdio],
+    detached: true,
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", (error) => reject(new ProcessError(program, error.message, null, "")));
+  });
+  child.unref();
+  if (child.pid === undefined) throw new ProcessError(program, "has no process id", null, "");
+  return child as ChildProcess & { readonly pid: number };
+}
+
+/** Starts an interactive program on this terminal and returns its exit code (128 + n when killed by signal n). */
+export async function runOnTerminal(program: string, args: readonly string[]): Promise<number> {
+  const child = spawn(program, args, { stdio: "inherit" });
+  return new Promise((resolve, reject) => {
+    child.once("error", (error) => reject(new ProcessError(program, error.message, null, "")));
+    child.once("exit", (code, name) => resolve(code ?? 128 + (name ? constants.signals[name] : 0)));
+  });
+}
+
+type Stdio = "pipe" | "ignore";
+
+function start(
+  program: string,
+  args: readonly string[],
+  options: RunOptions,
+  stdio: [Stdio, Stdio, Stdio],
+): ChildProcess {
+  return spawn(program, args, {
+    cwd: options.cwd,
+    env: childEnvironment(options.env),
+    stdio,
+    ...(options.signal ? { signal: options.signal } : {}),
+    killSignal: "SIGTERM",
+  });
+}
+
+async function finished(
+  program: string,
+  child: ChildProcess,
+  options: RunOptions,
+): Promise<{ stderr: string }> {
+  const stderr = tail(child.stderr, options.onStderrLine);
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once("error", (error) => reject(new ProcessError(program, error.message, null, "")));
+    child.once("close", (exit, name) => resolve(exit ?? 128 + (name ? constants.signals[name] : 0)));
+  });
+  if (code !== 0) throw new ProcessError(program, `ended with code ${code}`, code, stderr());
+  return { stderr: stderr() };
+}
+
+async function collect(stream: Readable | null, limit: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of stream ?? []) {
+    size += (chunk as Buffer).length;
+    if (size <= limit) chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function tail(stream: Readable | null, onLine?: (line: string) => void): () => string {
+  let kept = "";
+  let line = "";
+  stream?.setEncoding("utf8").on("data", (text: string) => {
+    kept = (kept + text).slice(-KEPT_STDERR);
+    if (!onLine) return;
+    const lines = (line + text).split("\n");
+    line = (lines.pop() ?? "").slice(-KEPT_STDERR);
+    for (const whole of lines) onLine(whole);
+  });
+  return () => kept;
+}
