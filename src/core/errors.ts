@@ -351,10 +351,6 @@ function fill(template: string, values: Record<string, string | number>): string
 
 /** Escapes control characters (newline and tab stay) and cuts at `limit` characters. */
 export function clean(text: string, limit = 1024): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is searched
-  const safe = text.replace(
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g,
-    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  const safe = text.replace(/[^\P{Cc}\n\t]/gu, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`);
   return safe.length > limit ? `${safe.slice(0, limit)}…` : safe;
 }

@@ -82,7 +82,10 @@ export async function runPipe(
   const to = start(consumer[0], consumer[1], { ...options, signal }, ["pipe", "ignore", "pipe"]);
   if (from.stdout && to.stdin) {
     let total = 0;
-    from.stdout.on("data", (chunk: Buffer) => options.onBytes?.((total += chunk.length)));
+    from.stdout.on("data", (chunk: Buffer) => {
+      total += chunk.length;
+      options.onBytes?.(total);
+    });
     to.stdin.on("error", () => {}); // the consumer's exit status tells why
     from.stdout.pipe(to.stdin);
   }
