@@ -1,0 +1,29 @@
+/**
+ * The database schema as numbered steps, forward only. A step is never changed after a release; a new need is a new step.
+ * `PRAGMA user_version` holds the number of steps applied.
+ */
+export const MIGRATIONS: readonly string[] = [
+  // 1: VMs. Times are milliseconds since the epoch; `machine` and `boot` are JSON written and read by vms.ts only.
+  `CREATE TABLE vms (
+     id            TEXT PRIMARY KEY,
+     name          TEXT NOT NULL UNIQUE,
+     state         TEXT NOT NULL CHECK (state IN ('creating','stopped','starting','running','stopping','paused','error')),
+     reason        TEXT,
+     image_name    TEXT NOT NULL,
+     image_digest  TEXT NOT NULL,
+     kernel_name   TEXT NOT NULL,
+     kernel_digest TEXT NOT NULL,
+     kernel_release TEXT NOT NULL,
+     driver        TEXT NOT NULL,
+     vcpu          INTEGER NOT NULL CHECK (vcpu > 0),
+     memory_mib    INTEGER NOT NULL CHECK (memory_mib > 0),
+     disk_bytes    INTEGER NOT NULL CHECK (disk_bytes > 0),
+     nested        INTEGER NOT NULL,
+     auto_remove   INTEGER NOT NULL,
+     created_at    INTEGER NOT NULL,
+     started_at    INTEGER,
+     boot_id       TEXT,
+     boot          TEXT,
+     machine       TEXT
+   ) STRICT`,
+];

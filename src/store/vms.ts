@@ -1,0 +1,128 @@
+/** The VM repository: typed records in, typed records out. Knows SQL and nothing of machines. */
+import type { SQLInputValue } from "node:sqlite";
+import type { Database } from "./database.ts";
+
+export type VmState = "creating" | "stopped" | "starting" | "running" | "stopping" | "paused" | "error";
+
+/** Milliseconds; guest clock except `readyMs`. */
+export interface BootRecord {
+  readonly initMs: number;
+  readonly rootMs: number;
+  readonly agentMs: number;
+  readonly readyMs: number;
+  readonly attempts: number;
+}
+
+export interface VmRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly state: VmState;
+  readonly reason: string | null;
+  readonly imageName: string;
+  readonly imageDigest: string;
+  readonly kernelName: string;
+  readonly kernelDigest: string;
+  readonly kernelRelease: string;
+  readonly driver: string;
+  readonly vcpu: number;
+  readonly memoryMib: number;
+  readonly diskBytes: number;
+  readonly nested: boolean;
+  readonly autoRemove: boolean;
+  readonly createdAt: number;
+  readonly startedAt: number | null;
+  readonly bootId: string | null;
+  readonly boot: BootRecord | null;
+  /** The driver's handle of the running monitor, as the driver made it. */
+  readonly machine: unknown;
+}
+
+/** What may change after creation. */
+export type VmChange = Partial<Pick<VmRecord, "state" | "reason" | "startedAt" | "bootId" | "boot" | "machine">>;
+
+const COLUMNS: Record<keyof VmRecord, string> = {
+  id: "id",
+  name: "name",
+  state: "state",
+  reason: "reason",
+  imageName: "image_name",
+  imageDigest: "image_digest",
+  kernelName: "kernel_name",
+  kernelDigest: "kernel_digest",
+  kernelRelease: "kernel_release",
+  driver: "driver",
+  vcpu: "vcpu",
+  memoryMib: "memory_mib",
+  diskBytes: "disk_bytes",
+  nested: "nested",
+  autoRemove: "auto_remove",
+  createdAt: "created_at",
+  startedAt: "started_at",
+  bootId: "boot_id",
+  boot: "boot",
+  machine: "machine",
+};
+const FIELDS = Object.keys(COLUMNS) as (keyof VmRecord)[];
+
+export class VmRepository {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** All VMs, oldest first. */
+  list(): VmRecord[] {
+    return this.#database.prepare("SELECT * FROM vms ORDER BY created_at, id").all().map(toRecord);
+  }
+
+  get(id: string): VmRecord | null {
+    const row = this.#database.prepare("SELECT * FROM vms WHERE id = ?").get(id);
+    return row ? toRecord(row) : null;
+  }
+
+  hasName(name: string): boolean {
+    return this.#database.prepare("SELECT 1 FROM vms WHERE name = ?").get(name) !== undefined;
+  }
+
+  /** Adds a VM. @returns false when the name is taken (decided by the database, so two at once cannot both win) */
+  insert(record: VmRecord): boolean {
+    const sql = `INSERT INTO vms (${FIELDS.map((f) => COLUMNS[f]).join(", ")}) VALUES (${FIELDS.map(() => "?").join(", ")})
+                 ON CONFLICT (name) DO NOTHING`;
+    return this.#database.prepare(sql).run(...FIELDS.map((f) => toColumn(record[f]))).changes === 1;
+  }
+
+  /** Changes a VM. A VM deleted meanwhile is left deleted. */
+  update(id: string, change: VmChange): void {
+    const fields = Object.keys(change) as (keyof VmChange)[];
+    const sql = `UPDATE vms SET ${fields.map((f) => `${COLUMNS[f]} = ?`).join(", ")} WHERE id = ?`;
+    this.#database.prepare(sql).run(...fields.map((f) => toColumn(change[f])), id);
+  }
+
+  delete(id: string): void {
+    this.#database.prepare("DELETE FROM vms WHERE id = ?").run(id);
+  }
+}
+
+function toColumn(value: unknown): SQLInputValue {
+  if (value === null || value === undefined) return null;
+  if (typeof value === "boolean") return value ? 1 : 0;
+  if (typeof value === "object") return JSON.stringify(value);
+  return value as SQLInputValue;
+}
+
+function toRecord(row: Record<string, unknown>): VmRecord {
+  const record: Record<string, unknown> = {};
+  for (const field of FIELDS) record[field] = row[COLUMNS[field]];
+  return {
+    ...record,
+    nested: record.nested === 1,
+    autoRemove: record.autoRemove === 1,
+    boot: fromJson(record.boot),
+    machine: fromJson(record.machine),
+  } as VmRecord;
+}
+
+function fromJson(text: unknown): unknown {
+  return typeof text === "string" ? JSON.parse(text) : null;
+}
