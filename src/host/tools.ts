@@ -1,0 +1,93 @@
+/** The programs of the host that banger needs, where they are looked for, and what for. Looking starts no process. */
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { delimiter, isAbsolute, join } from "node:path";
+import { BangerError } from "../core/errors.ts";
+import { packagesFor } from "./packages.ts";
+
+/** What a tool is needed for. `boot` starts VMs, `kernel` and `image` obtain what they boot from, `agent` compiles the guest's agent. */
+export type Purpose = "boot" | "disk" | "kernel" | "image" | "agent";
+
+export interface Tool {
+  /** File name of the program. */
+  readonly name: string;
+  readonly purposes: readonly Purpose[];
+  /** Without an optional tool something is slower, weaker or less convenient, but works. */
+  readonly optional?: string;
+  /** Only an ordinary user needs it. */
+  readonly userOnly?: boolean;
+}
+
+export const TOOLS: readonly Tool[] = [
+  { name: "qemu-system-x86_64", purposes: ["boot"] },
+  { name: "bwrap", purposes: ["boot"], optional: "virtual machine monitors run unconfined without it" },
+  { name: "mke2fs", purposes: ["disk"] },
+  { name: "debugfs", purposes: ["disk"] },
+  { name: "cp", purposes: ["disk"] },
+  { name: "apt-get", purposes: ["kernel", "image"] },
+  { name: "apt-cache", purposes: ["kernel"] },
+  { name: "dpkg-deb", purposes: ["kernel"] },
+  { name: "depmod", purposes: ["kernel"] },
+  { name: "mksquashfs", purposes: ["kernel"] },
+  { name: "mmdebstrap", purposes: ["image"] },
+  // sqfstar came with squashfs-tools 4.5, so its presence is the version check.
+  { name: "sqfstar", purposes: ["image"] },
+  { name: "newuidmap", purposes: ["image"], userOnly: true },
+  { name: "gcc", purposes: ["agent"] },
+  { name: "make", purposes: ["agent"] },
+  { name: "ssh", purposes: ["boot"], optional: "plain ssh into VMs needs it; banger's own shell does not" },
+];
+
+/** Debian keeps mkfs and friends in sbin, which is not on an ordinary user's PATH. */
+const SBIN = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/** Absolute path of a program on PATH or in an sbin folder, or null. */
+export async function findTool(
+  name: string,
+  path: string = process.env.PATH ?? "/usr/bin:/bin",
+): Promise<string | null> {
+  for (const folder of [...path.split(delimiter).filter(isAbsolute), ...SBIN]) {
+    const file = join(folder, name);
+    const found = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (found) return file;
+  }
+  return null;
+}
+
+/**
+ * Tools that are missing on this host for the purposes given (all of them when none is given).
+ * Optional ones are left out unless `optional` is set.
+ */
+export async function missingTools(
+  purposes: readonly Purpose[] = [],
+  options: { readonly optional?: boolean; readonly uid?: number } = {},
+): Promise<Tool[]> {
+  const uid = options.uid ?? process.getuid?.() ?? 0;
+  const wanted = TOOLS.filter(
+    (tool) =>
+      (purposes.length === 0 || tool.purposes.some((p) => purposes.includes(p))) &&
+      (options.optional || tool.optional === undefined) &&
+      !(tool.userOnly && uid === 0),
+  );
+  const found = await Promise.all(wanted.map((tool) => findTool(tool.name)));
+  return wanted.filter((_, index) => found[index] === null);
+}
+
+/** Passes when everything needed for `purposes` is there. @throws host_packages_missing with details `{tools, packages}` */
+export async function requireTools(...purposes: Purpose[]): Promise<void> {
+  const missing = (await missingTools(purposes)).map((tool) => tool.name);
+  if (missing.length > 0) throw toolsMissing(missing);
+}
+
+/** The error for tools that are missing, naming them and the packages that bring them. */
+export function toolsMissing(tools: readonly string[]): BangerError {
+  const packages = packagesFor(tools);
+  return BangerError.of(
+    "host_packages_missing",
+    { tools: tools.join(", "), packages: packages.join(", ") },
+    { details: { tools, packages } },
+  );
+}
