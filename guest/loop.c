@@ -43,16 +43,21 @@ bool source_watch(struct source *s, uint32_t events)
     return true;
 }
 
+void source_forget(struct source *s)
+{
+    source_watch(s, 0);
+    for (int i = 0; i < batch_len; i++)
+        if (batch[i].data.ptr == s)
+            batch[i].data.ptr = NULL;
+}
+
 void source_close(struct source *s)
 {
     if (s->fd < 0)
         return;
-    source_watch(s, 0);
+    source_forget(s);
     close(s->fd);
     s->fd = -1;
-    for (int i = 0; i < batch_len; i++)
-        if (batch[i].data.ptr == s)
-            batch[i].data.ptr = NULL;
 }
 
 void timer_cancel(struct timer *t)

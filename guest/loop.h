@@ -29,7 +29,9 @@ bool loop_open(void);
 void source_init(struct source *s, int fd, void (*ready)(struct source *, uint32_t));
 /* With 0 the descriptor leaves epoll altogether: otherwise EPOLLHUP, which cannot be masked, would spin the loop. */
 bool source_watch(struct source *s, uint32_t events);
-/* Unregisters and closes; an event of it that is already fetched is not delivered any more. */
+/* Unregisters; an event of it that is already fetched is not delivered any more. */
+void source_forget(struct source *s);
+/* Forgets and closes. */
 void source_close(struct source *s);
 
 void timer_set(struct timer *t, uint64_t delay_ns, void (*fire)(struct timer *));

@@ -319,6 +319,11 @@ void stream_consumed(struct stream *s, size_t n)
     }
 }
 
+bool stream_queue_free(const struct stream *s)
+{
+    return s->mux->out_size < OUT_HIGH;
+}
+
 size_t stream_can_send(const struct stream *s, enum channel c)
 {
     if (s->out_eof[c] || s->mux->out_size >= OUT_HIGH)

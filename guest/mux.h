@@ -93,6 +93,8 @@ uint8_t *stream_buffer(struct stream *s);
 /* Sends the first `n` bytes of stream_buffer as DATA. */
 void stream_send_buffer(struct stream *s, enum channel c, size_t n);
 void stream_send(struct stream *s, enum channel c, const void *p, size_t n);
+/* Whether EVENT frames, which need no credit, may be produced now; the pump is called when they may again. */
+bool stream_queue_free(const struct stream *s);
 /* Asks for a pump call. */
 void stream_ready(struct stream *s);
 

@@ -44,6 +44,11 @@ void ops_hello(struct fields_out *o, uint64_t session);
 
 /* Answers bad_request naming the field; for handlers that return right after. */
 void op_bad_field(struct stream *s, const char *field);
+struct fs_entry;
+/* Path field `tag` into `out` (PATH_MAX bytes); false = answered with bad_request. */
+bool op_path(struct stream *s, struct fields f, uint16_t tag, const char *field, char *out);
+/* Answers with record `entry`; the stream goes on. */
+void op_answer_entry(struct stream *s, const struct fs_entry *e);
 /* Answers ok without fields, and ends. */
 void op_done(struct stream *s);
 

@@ -1,0 +1,227 @@
+/* Operations 13 and 18: bytes on channel 0 become files. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "fsops.h"
+#include "ops.h"
+#include "tar_in.h"
+#include "worker.h"
+
+static void send_done(struct stream *s, uint64_t bytes, const uint64_t *entries)
+{
+    uint8_t buf[64];
+    struct fields_out o;
+    fields_begin(&o, buf, sizeof buf);
+    put_int(&o, 1, bytes);
+    if (entries != NULL)
+        put_int(&o, 2, *entries);
+    stream_event(s, EVENT_DONE, &o);
+    stream_end(s);
+}
+
+/* ---- one file ---- */
+
+struct upload {
+    struct stream *stream; /* NULL = the host does not wait for the commit any more */
+    struct fs_write *write;
+    struct failure failure;
+    int result;
+    uint64_t bytes;
+};
+
+static void upload_abort(struct upload *u)
+{
+    fs_write_abort(u->write);
+    free(u);
+}
+
+static void write_data(struct stream *s, const uint8_t *p, size_t len)
+{
+    struct upload *u = s->ctx;
+    if (fs_write_data(u->write, p, len, &u->failure) == 0) {
+        stream_consumed(s, len);
+        return;
+    }
+    struct failure f = u->failure;
+    upload_abort(u);
+    stream_failed(s, &f, NULL);
+}
+
+static void write_lost(struct stream *s)
+{
+    upload_abort(s->ctx);
+}
+
+static void write_cancel(struct stream *s)
+{
+    upload_abort(s->ctx);
+    stream_end(s);
+}
+
+static void commit_lost(struct stream *s)
+{
+    struct upload *u = s->ctx;
+    u->stream = NULL;
+}
+
+static void commit_cancel(struct stream *s)
+{
+    commit_lost(s);
+    stream_end(s);
+}
+
+/* While the worker commits, the upload belongs to it. */
+static const struct stream_ops commit_ops = {.cancel = commit_cancel, .lost = commit_lost};
+
+static void commit_work(void *ctx)
+{
+    struct upload *u = ctx;
+    u->result = fs_write_commit(u->write, &u->bytes, &u->failure);
+}
+
+static void commit_done(void *ctx)
+{
+    struct upload *u = ctx;
+    if (u->stream != NULL && u->result == 0)
+        send_done(u->stream, u->bytes, NULL);
+    else if (u->stream != NULL)
+        stream_failed(u->stream, &u->failure, NULL);
+    free(u);
+}
+
+static void write_eof(struct stream *s)
+{
+    s->ops = &commit_ops;
+    worker_run(commit_work, commit_done, s->ctx);
+}
+
+static const struct stream_ops write_ops = {.data = write_data, .eof = write_eof, .cancel = write_cancel, .lost = write_lost};
+
+static bool get_id(struct fields f, uint16_t tag, bool *has, uint32_t *out)
+{
+    uint64_t v;
+    int r = get_int(f, tag, &v);
+    *has = r == 1;
+    if (r < 0 || (r == 1 && v >= UINT32_MAX))
+        return false;
+    if (r == 1)
+        *out = (uint32_t)v;
+    return true;
+}
+
+void op_file_write(struct stream *s, struct fields f)
+{
+    char path[PATH_MAX];
+    uint64_t mode = 0644;
+    struct fs_write_options o = {0};
+    struct failure failure;
+    if (!op_path(s, f, 1, "path", path))
+        return;
+    const char *bad = NULL;
+    int has_mtime = get_sint(f, 5, &o.mtime_ns);
+    o.has_mtime = has_mtime == 1;
+    if (get_int(f, 2, &mode) < 0 || mode > 07777)
+        bad = "mode";
+    else if (!get_id(f, 3, &o.has_uid, &o.uid))
+        bad = "uid";
+    else if (!get_id(f, 4, &o.has_gid, &o.gid))
+        bad = "gid";
+    else if (has_mtime < 0)
+        bad = "mtime_ns";
+    else if (get_bool(f, 6, &o.exclusive) < 0)
+        bad = "exclusive";
+    else if (get_bool(f, 7, &o.make_parents) < 0)
+        bad = "make_parents";
+    if (bad != NULL) {
+        op_bad_field(s, bad);
+        return;
+    }
+    o.mode = (uint32_t)mode;
+    struct upload *u = calloc(1, sizeof *u);
+    if (u == NULL) {
+        stream_failf(s, ST_IO, ENOMEM, "no memory");
+        return;
+    }
+    u->stream = s;
+    u->write = fs_write_open(path, &o, &failure);
+    if (u->write == NULL) {
+        free(u);
+        stream_fail(s, &failure);
+        return;
+    }
+    s->ops = &write_ops;
+    s->ctx = u;
+    stream_ok(s, NULL);
+    stream_accept_input(s, INPUT_WINDOW);
+}
+
+/* ---- an archive ---- */
+
+static void tar_failed(struct stream *s)
+{
+    struct tar_in *t = s->ctx;
+    struct failure f = *tar_in_failure(t);
+    uint64_t entries = tar_in_entries(t);
+    tar_in_close(t);
+    stream_failed(s, &f, &entries);
+}
+
+static void tar_data(struct stream *s, const uint8_t *p, size_t len)
+{
+    if (tar_in_push(s->ctx, p, len) == 0)
+        stream_consumed(s, len);
+    else
+        tar_failed(s);
+}
+
+static void tar_eof(struct stream *s)
+{
+    struct tar_in *t = s->ctx;
+    if (tar_in_finish(t) != 0) {
+        tar_failed(s);
+        return;
+    }
+    uint64_t bytes = tar_in_bytes(t), entries = tar_in_entries(t);
+    tar_in_close(t);
+    send_done(s, bytes, &entries);
+}
+
+static void tar_lost(struct stream *s)
+{
+    tar_in_close(s->ctx);
+}
+
+static void tar_cancel(struct stream *s)
+{
+    tar_in_close(s->ctx);
+    stream_end(s);
+}
+
+static const struct stream_ops tar_ops = {.data = tar_data, .eof = tar_eof, .cancel = tar_cancel, .lost = tar_lost};
+
+void op_tar_in(struct stream *s, struct fields f)
+{
+    char path[PATH_MAX];
+    struct tar_in_options o = {.skip_devices = true};
+    struct failure failure;
+    if (!op_path(s, f, 1, "path", path))
+        return;
+    if (get_bool(f, 2, &o.keep_owner) < 0) {
+        op_bad_field(s, "keep_owner");
+        return;
+    }
+    if (get_bool(f, 3, &o.skip_devices) < 0) {
+        op_bad_field(s, "skip_devices");
+        return;
+    }
+    struct tar_in *t = tar_in_open(path, &o, &failure);
+    if (t == NULL) {
+        stream_fail(s, &failure);
+        return;
+    }
+    s->ops = &tar_ops;
+    s->ctx = t;
+    stream_ok(s, NULL);
+    stream_accept_input(s, INPUT_WINDOW);
+}
