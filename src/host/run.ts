@@ -107,8 +107,8 @@ export async function runPipe(
 export interface DetachedOptions {
   readonly cwd?: string;
   readonly env?: Record<string, string>;
-  /** File descriptors for stdin, stdout, stderr and further ones; "ignore" = /dev/null. */
-  readonly stdio: readonly ("ignore" | number)[];
+  /** File descriptors for stdin, stdout, stderr and further ones; "ignore" = /dev/null, "pipe" = one end stays here. */
+  readonly stdio: readonly ("ignore" | "pipe" | number)[];
 }
 
 /**

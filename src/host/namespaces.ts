@@ -1,0 +1,43 @@
+/** Whether an ordinary user of this host can act as root inside a user namespace with several ids. */
+import { readFile } from "node:fs/promises";
+import { userInfo } from "node:os";
+import { ProcessError, run } from "./run.ts";
+import { findTool } from "./tools.ts";
+
+export type NamespaceStatus =
+  | { readonly usable: true }
+  | { readonly usable: false; readonly reason: string; readonly fix: string };
+
+/** Tries it: reads /etc/subuid and /etc/subgid, looks for newuidmap, and makes one namespace. */
+export async function userNamespaces(): Promise<NamespaceStatus> {
+  const { username, uid } = userInfo();
+  if ((await findTool("newuidmap")) === null) {
+    return { usable: false, reason: "newuidmap is missing", fix: "banger doctor --fix" };
+  }
+  for (const file of ["/etc/subuid", "/etc/subgid"]) {
+    const text = await readFile(file, "utf8").catch(() => "");
+    if (!hasSubordinateIds(text, username, uid)) {
+      return {
+        usable: false,
+        reason: `${file} gives ${username} no range of 65536 ids`,
+        fix: `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`,
+      };
+    }
+  }
+  return run("unshare", ["--user", "--map-root-user", "true"]).then(
+    () => ({ usable: true }),
+    (error: unknown) => ({
+      usable: false,
+      reason: error instanceof ProcessError ? error.lastLine : String(error),
+      fix: "allow user namespaces: sudo sysctl kernel.unprivileged_userns_clone=1 (Debian) or kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)",
+    }),
+  );
+}
+
+/** True when a subuid or subgid file gives this user at least 65536 ids in one range. */
+export function hasSubordinateIds(text: string, username: string, uid: number): boolean {
+  return text.split("\n").some((line) => {
+    const [who, , count] = line.split(":");
+    return (who === username || who === String(uid)) && Number(count) >= 65536;
+  });
+}
