@@ -12,7 +12,7 @@ import { ProcessError, runPipe } from "../host/run.ts";
 import { findTool, requireTools } from "../host/tools.ts";
 import { sourceLines } from "./apt-sources.ts";
 import { hostMirrors } from "./host-mirrors.ts";
-import { failureReason, type Mode, mmdebstrapArguments, sqfstarArguments, stageOf } from "./mmdebstrap.ts";
+import { failureReason, type Mode, mmdebstrapArguments, sqfstarCommand, stageOf } from "./mmdebstrap.ts";
 import type { Recipe } from "./recipe.ts";
 
 export const ROOTFS = "rootfs.squashfs";
@@ -51,7 +51,7 @@ export async function buildImage(
   begin(stage);
   const args = mmdebstrapArguments(recipe, mode, sourceLines(mirrors, recipe.suite, recipe.components));
   try {
-    await runPipe(["mmdebstrap", args], ["sqfstar", sqfstarArguments(rootfs)], {
+    await runPipe(["mmdebstrap", args], sqfstarCommand(mode, rootfs), {
       signal: work.signal,
       // mmdebstrap's namespace cannot enter a private folder, so it must not start in one.
       cwd: "/",

@@ -22,10 +22,16 @@ export function mmdebstrapArguments(recipe: Recipe, mode: Mode, sources: readonl
   ];
 }
 
-/** Arguments of sqfstar; the tar comes on standard input. The root folder is not taken from it, so it is given here. */
-export function sqfstarArguments(target: string): string[] {
-  const root = ["-root-mode", "0755", "-root-uid", "0", "-root-gid", "0"];
-  return ["-comp", "lz4", "-no-progress", "-quiet", ...root, target];
+/**
+ * The command that turns the tar on its standard input into a squashfs. Owners come from the tar, except that of the
+ * root folder, which sqfstar always makes the caller's (4.5 ignores -root-uid): so the caller must look like root.
+ */
+export function sqfstarCommand(mode: Mode, target: string): [string, string[]] {
+  const args = ["-comp", "lz4", "-no-progress", "-quiet", "-root-mode", "0755", target];
+  if (mode === "root") return ["sqfstar", args];
+  return mode === "unshare"
+    ? ["unshare", ["--user", "--map-root-user", "sqfstar", ...args]]
+    : ["fakeroot", ["sqfstar", ...args]];
 }
 
 const STAGES: readonly (readonly [RegExp, string])[] = [
