@@ -1,0 +1,170 @@
+/** The client of the daemon. */
+import type { CreateVm, DaemonStatus, Image, Kernel, Operation, Vm, WaitFor } from "../api/schemas.ts";
+import { resolvePaths } from "../host/paths.ts";
+import { type ConnectOptions, dialler } from "./connect.ts";
+import { type Lease, openLease } from "./lease.ts";
+import { cancelOperation, type FollowOptions, follow, perform } from "./operations.ts";
+import { Sandbox } from "./sandbox.ts";
+import { vmDefaults } from "./sizes.ts";
+import { segment, Transport } from "./transport.ts";
+
+export interface CreateOptions {
+  /** A DNS label; a two-word name is made when absent. */
+  readonly name?: string;
+  readonly image?: string;
+  readonly kernel?: string;
+  readonly driver?: "auto" | "qemu";
+  /** Sizes default to the configuration, else to a share of the host. */
+  readonly vcpu?: number;
+  readonly memoryMib?: number;
+  readonly diskBytes?: number;
+  /** Expose virtualization to the guest. */
+  readonly nested?: boolean;
+  /** Default true. */
+  readonly start?: boolean;
+  /** What to wait for. Default `agent`: commands can run. */
+  readonly wait?: WaitFor;
+  /** Delete it when the lease ends. */
+  readonly autoRemove?: boolean;
+  readonly lease?: string;
+  /** `await using` leaves it in place. */
+  readonly keep?: boolean;
+}
+
+/** A store of images or of kernels. */
+export interface Store<T> {
+  /** Those that are here, with `available` also those that can be obtained. */
+  list(options?: { available?: boolean }): Promise<T[]>;
+  /** Obtains one if it is not here. */
+  pull(name: string, options?: FollowOptions): Promise<Operation>;
+}
+
+/** A connection to banger's daemon: `const banger = await Banger.connect()`. */
+export class Banger implements Disposable {
+  readonly images: Store<Image>;
+  readonly kernels: Store<Kernel>;
+  readonly operations: {
+    list(): Promise<Operation[]>;
+    get(id: string): Promise<Operation>;
+    follow(id: string, options?: FollowOptions): Promise<Operation>;
+    cancel(id: string): Promise<Operation>;
+  };
+  readonly #transport: Transport;
+
+  private constructor(transport: Transport) {
+    this.#transport = transport;
+    this.images = store(transport, "images");
+    this.kernels = store(transport, "kernels");
+    this.operations = {
+      list: () => transport.json("/v1/operations"),
+      get: (id) => transport.json(`/v1/operations/${segment(id)}`),
+      follow: (id, options) => follow(transport, id, options),
+      cancel: (id) => cancelOperation(transport, id),
+    };
+  }
+
+  /**
+   * Connects to this user's daemon and starts it when it does not run.
+   * @throws daemon_unreachable | daemon_start_failed | daemon_socket_foreign
+   */
+  static async connect(options: ConnectOptions = {}): Promise<Banger> {
+    const dial = dialler(options);
+    // The connection that proves that there is a daemon carries the first request.
+    let first: Awaited<ReturnType<typeof dial>> | undefined = await dial();
+    first.on("error", () => {}); // its close is what counts
+    first.once("close", () => {
+      first = undefined;
+    });
+    first.unref();
+    return new Banger(
+      new Transport(async () => {
+        const ready = first;
+        first = undefined;
+        return ready ? ready.ref() : dial();
+      }),
+    );
+  }
+
+  /** The daemon itself: version, memory, driver. */
+  status(): Promise<DaemonStatus> {
+    return this.#transport.json("/v1/status");
+  }
+
+  /** Makes a VM and starts it. When it is disposed of (`await using`) it is deleted, unless `keep` is set. */
+  async create(options: CreateOptions = {}, following: FollowOptions = {}): Promise<Sandbox> {
+    const body = await createRequest(options);
+    const operation = await perform(this.#transport, "/v1/vms", { method: "POST", body }, following);
+    const info = await this.#transport.json<Vm>(`/v1/vms/${segment(operation.target)}`);
+    return new Sandbox(this.#transport, info, !options.keep);
+  }
+
+  /** All VMs, oldest first. */
+  async list(): Promise<Sandbox[]> {
+    const vms = await this.#transport.json<Vm[]>("/v1/vms");
+    return vms.map((info) => new Sandbox(this.#transport, info));
+  }
+
+  /** One VM by name, id or unique id prefix. @throws vm_not_found | vm_ambiguous */
+  async get(ref: string): Promise<Sandbox> {
+    return new Sandbox(this.#transport, await this.#transport.json<Vm>(`/v1/vms/${segment(ref)}`));
+  }
+
+  /** What is made under a lease does not outlive this process, however it ends. */
+  lease(): Promise<Lease> {
+    return openLease(this.#transport);
+  }
+
+  /** Ends the daemon. VMs run on. */
+  async shutdown(): Promise<void> {
+    await this.#transport.json("/v1/shutdown", { method: "POST" });
+  }
+
+  /** Drops the connections; nothing else changes. */
+  close(): void {
+    this.#transport.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+async function createRequest(options: CreateOptions): Promise<CreateVm> {
+  const { name, image, kernel, driver, nested, start, wait, autoRemove, lease } = options;
+  return {
+    ...(await completeSizes(options)),
+    ...(name !== undefined && { name }),
+    ...(image !== undefined && { image }),
+    ...(kernel !== undefined && { kernel }),
+    ...(driver !== undefined && { driver }),
+    ...(nested !== undefined && { nested }),
+    ...(start !== undefined && { start }),
+    ...(wait !== undefined && { wait }),
+    ...(autoRemove !== undefined && { auto_remove: autoRemove }),
+    ...(lease !== undefined && { lease }),
+  };
+}
+
+async function completeSizes(
+  options: CreateOptions,
+): Promise<Pick<CreateVm, "vcpu" | "memory_mib" | "disk_bytes">> {
+  const { vcpu, memoryMib, diskBytes } = options;
+  if (vcpu !== undefined && memoryMib !== undefined && diskBytes !== undefined) {
+    return { vcpu, memory_mib: memoryMib, disk_bytes: diskBytes };
+  }
+  const { readConfig } = await import("../host/config-file.ts"); // loads the schemas: only where they are needed
+  const defaults = vmDefaults(await readConfig(resolvePaths()));
+  return {
+    vcpu: vcpu ?? defaults.vcpu.value,
+    memory_mib: memoryMib ?? defaults.memoryMib.value,
+    disk_bytes: diskBytes ?? defaults.diskBytes.value,
+  };
+}
+
+function store<T>(transport: Transport, kind: "images" | "kernels"): Store<T> {
+  return {
+    list: (options = {}) => transport.json(`/v1/${kind}`, { query: { available: options.available } }),
+    pull: (name, options) =>
+      perform(transport, `/v1/${kind}/pull`, { method: "POST", body: { name } }, options),
+  };
+}

@@ -1,0 +1,25 @@
+/** banger for programs: `import { Banger } from "banger"`. */
+export type {
+  DaemonStatus,
+  FileEntry,
+  FileEvent,
+  GuestProcess,
+  Image,
+  Kernel,
+  Operation,
+  OperationEvent,
+  Vm,
+  VmState,
+  VmStats,
+  WaitFor,
+} from "../api/schemas.ts";
+export { BangerError, type ErrorCode } from "../core/errors.ts";
+export { Banger, type CreateOptions, type Store } from "./banger.ts";
+export type { ConnectOptions } from "./connect.ts";
+export type { Execution, Started } from "./execution.ts";
+export { type ExecResult, type ExitStatus, exitCode } from "./exit-status.ts";
+export type { Files, WriteOptions } from "./files.ts";
+export type { Lease } from "./lease.ts";
+export type { FollowOptions } from "./operations.ts";
+export type { AttachOptions, ExecOptions, Sandbox } from "./sandbox.ts";
+export { hostSize, vmDefaults } from "./sizes.ts";

@@ -1,0 +1,171 @@
+/** One VM, seen from a client. */
+import type { Readable } from "node:stream";
+import type { ExecAttach, ExecStart } from "../api/exec.ts";
+import type { GuestProcess, Operation, StopVm, Vm, VmState, VmStats, WaitFor } from "../api/schemas.ts";
+import { Execution } from "./execution.ts";
+import { Files } from "./files.ts";
+import { type FollowOptions, perform } from "./operations.ts";
+import { segment, type Transport } from "./transport.ts";
+
+export interface ExecOptions {
+  readonly env?: Record<string, string>;
+  readonly cwd?: string;
+  /** Name or number, optionally with a group: `user`, `1000:1000`. Default root. */
+  readonly user?: string;
+  /** Run on a terminal of this size. */
+  readonly pty?: { readonly rows: number; readonly cols: number };
+  /** Give it a standard input; otherwise it reads /dev/null. */
+  readonly stdin?: boolean;
+  /** Stop it after this time. */
+  readonly timeoutMs?: number;
+  /** Leave it when this aborts; `onDisconnect` says what becomes of it. */
+  readonly signal?: AbortSignal;
+  /** What becomes of the process when this client goes away. Default `hangup`. */
+  readonly onDisconnect?: "keep" | "hangup";
+  /** Start only: `detached` resolves, the output is kept for `attach`. */
+  readonly detach?: boolean;
+  /** As a login shell: argv[0] gets a leading '-'. */
+  readonly login?: boolean;
+  /** Shown in `processes()`. */
+  readonly label?: string;
+}
+
+export interface AttachOptions {
+  readonly stdoutOffset?: number;
+  readonly stderrOffset?: number;
+  readonly onDisconnect?: "keep" | "hangup";
+  readonly signal?: AbortSignal;
+}
+
+/** A VM. Made by `banger.create()` it is deleted by `await using`, unless it was made with `keep`. */
+export class Sandbox implements AsyncDisposable {
+  readonly id: string;
+  readonly files: Files;
+  readonly #transport: Transport;
+  readonly #path: string;
+  #info: Vm;
+  #deleteOnDispose: boolean;
+
+  constructor(transport: Transport, info: Vm, deleteOnDispose = false) {
+    this.#transport = transport;
+    this.#info = info;
+    this.#deleteOnDispose = deleteOnDispose;
+    this.id = info.id;
+    this.#path = `/v1/vms/${segment(info.id)}`;
+    this.files = new Files(transport, this.#path);
+  }
+
+  /** What was last heard of it; `refresh()` asks anew. */
+  get info(): Vm {
+    return this.#info;
+  }
+  get name(): string {
+    return this.#info.name;
+  }
+  get state(): VmState {
+    return this.#info.state;
+  }
+
+  async refresh(): Promise<Vm> {
+    this.#info = await this.#transport.json<Vm>(this.#path);
+    return this.#info;
+  }
+
+  async start(options: FollowOptions & { readonly wait?: WaitFor } = {}): Promise<Vm> {
+    await this.#perform("POST", "/start", options.wait ? { wait: options.wait } : {}, options);
+    return this.refresh();
+  }
+
+  /** Orderly power-off within `timeoutMs` (30 s), then by force. */
+  async stop(options: FollowOptions & { readonly timeoutMs?: number } = {}): Promise<Vm> {
+    const body: StopVm = options.timeoutMs === undefined ? {} : { timeout_ms: options.timeoutMs };
+    await this.#perform("POST", "/stop", body, options);
+    return this.refresh();
+  }
+
+  /** Deletes the VM and its disk, also while it runs. */
+  async delete(options: FollowOptions = {}): Promise<void> {
+    await this.#perform("DELETE", "", undefined, options);
+    this.#deleteOnDispose = false;
+  }
+
+  /** Starts a process. Await it to get its output and status, or use its streams. */
+  exec(argv: readonly string[], options: ExecOptions = {}): Execution {
+    const { env, cwd, user, pty, stdin, timeoutMs, onDisconnect, detach, login, label } = options;
+    const start: ExecStart = {
+      type: "start",
+      argv: [...argv],
+      ...(env && { env }),
+      ...(cwd !== undefined && { cwd }),
+      ...(user !== undefined && { user }),
+      ...(pty && { pty }),
+      stdin: stdin ?? false,
+      ...(timeoutMs !== undefined && { timeout_ms: timeoutMs }),
+      ...(onDisconnect && { on_disconnect: onDisconnect }),
+      ...(detach && { detach }),
+      ...(login && { login }),
+      ...(label !== undefined && { label }),
+    };
+    return new Execution(this.#transport, `${this.#path}/exec`, start, options.signal);
+  }
+
+  /** Takes up a process again by the agent's id of it. */
+  attach(proc: number, options: AttachOptions = {}): Execution {
+    const { stdoutOffset, stderrOffset, onDisconnect } = options;
+    const attach: ExecAttach = {
+      type: "attach",
+      proc,
+      ...(stdoutOffset !== undefined && { stdout_offset: stdoutOffset }),
+      ...(stderrOffset !== undefined && { stderr_offset: stderrOffset }),
+      ...(onDisconnect && { on_disconnect: onDisconnect }),
+    };
+    return new Execution(this.#transport, `${this.#path}/exec`, attach, options.signal);
+  }
+
+  /** Processes started through the agent, ended ones too for a while. */
+  processes(): Promise<GuestProcess[]> {
+    return this.#transport.json(`${this.#path}/processes`);
+  }
+
+  /** Signals a process group by the agent's id of its first process. */
+  async signalProcess(proc: number, signal: number): Promise<void> {
+    const path = `${this.#path}/processes/${proc}/signal`;
+    await this.#transport.json(path, { method: "POST", body: { signal } });
+  }
+
+  /** The serial console's bytes; with `follow` until the stream is destroyed. */
+  logs(options: { follow?: boolean; tail?: number; signal?: AbortSignal } = {}): Promise<Readable> {
+    const { follow, tail, signal } = options;
+    return this.#transport.open(`${this.#path}/logs`, { query: { follow, tail }, signal });
+  }
+
+  /** What the guest uses now. */
+  stats(): Promise<VmStats> {
+    return this.#transport.json(`${this.#path}/stats`);
+  }
+
+  /** Resolves when the image's init has finished starting, with its state (`running`, `degraded` …). */
+  async waitSystem(options: { signal?: AbortSignal } = {}): Promise<string> {
+    const call = { method: "POST", signal: options.signal } as const;
+    return (await this.#transport.json<{ state: string }>(`${this.#path}/wait-system`, call)).state;
+  }
+
+  /** Does not delete it when it goes out of scope. */
+  keep(): this {
+    this.#deleteOnDispose = false;
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#deleteOnDispose) await this.delete();
+  }
+
+  #perform(
+    method: "POST" | "DELETE",
+    path: string,
+    body: unknown,
+    options: FollowOptions,
+  ): Promise<Operation> {
+    return perform(this.#transport, `${this.#path}${path}`, { method, body }, options);
+  }
+}
