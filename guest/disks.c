@@ -106,7 +106,7 @@ int disks_wait(int uevents, unsigned seconds, struct disks *found)
         uint64_t now = now_ns();
         struct pollfd p = {.fd = uevents, .events = POLLIN};
         if (now >= end || poll(&p, 1, (int)((end - now) / 1000000 + 1)) < 0) {
-            errno = ETIMEDOUT;
+            errno = 0;
             return -1;
         }
         char event[4096];

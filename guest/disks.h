@@ -10,7 +10,7 @@ struct disks {
 
 /* Opens the socket that tells of new devices. Before the modules are loaded, so that nothing is missed. */
 int disks_listen(void);
-/* Waits until base and state are there; 0, or -1 after `seconds` (then `found` holds what there is). */
+/* Waits until base and state are there; 0, or -1 after `seconds` (then `found` holds what there is; errno is 0). */
 int disks_wait(int uevents, unsigned seconds, struct disks *found);
 
 #endif

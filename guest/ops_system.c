@@ -19,6 +19,7 @@
 #include "job.h"
 #include "loop.h"
 #include "ops.h"
+#include "proc.h"
 #include "worker.h"
 
 #ifndef EXT4_IOC_RESIZE_FS
@@ -325,8 +326,10 @@ static void command_done(void *ctx, int status)
 static void down_fire(struct timer *t)
 {
     (void)t;
-    if (agent.role == ROLE_HOSTED)
+    if (agent.role == ROLE_HOSTED) {
+        proc_kill_all();
         exit(0);
+    }
     force_down();
 }
 
@@ -355,6 +358,8 @@ void op_poweroff(struct stream *s, struct fields f)
         sigqueue(1, SIGRTMIN + (again ? 5 : 4), (union sigval){.sival_int = (int)grace});
         return;
     }
+    /* Processes of ours belong to no unit: systemd would wait for stubborn ones up to 90 s. */
+    proc_end_all(grace * MS);
     if (pid1_kind() == PID1_SYSTEMD) {
         kill(1, SIGRTMIN + (again ? 5 : 4));
         down_asked = false; /* systemd may refuse or be asked again */

@@ -489,6 +489,24 @@ int proc_resize(struct proc *p, uint16_t rows, uint16_t cols)
     return pty_resize(p->out[0].src.fd, rows, cols);
 }
 
+void proc_end_all(uint64_t grace_ns)
+{
+    for (struct proc *p = procs; p != NULL; p = p->next) {
+        if (p->ended || p->starting)
+            continue;
+        end_group(p, SIGTERM);
+        kill(-p->pid, SIGHUP); /* interactive shells ignore SIGTERM */
+        timer_set(&p->kill, grace_ns, kill_fire);
+    }
+}
+
+void proc_kill_all(void)
+{
+    for (struct proc *p = procs; p != NULL; p = p->next)
+        if (!p->ended)
+            kill(-p->pid, SIGKILL);
+}
+
 void proc_child_ended(int pid, int status, const struct rusage *usage)
 {
     struct proc *p = procs;

@@ -68,6 +68,10 @@ void proc_attach(struct proc *p, struct stream *s, uint64_t stdout_offset, uint6
 int proc_signal(struct proc *p, int signal, bool group);
 int proc_resize(struct proc *p, uint16_t rows, uint16_t cols);
 
+/* The machine goes down: every group is asked to end (as a terminal that closes would), and killed after the grace. */
+void proc_end_all(uint64_t grace_ns);
+void proc_kill_all(void);
+
 /* A child of the agent has ended; ignored when it is none of the table. */
 void proc_child_ended(int pid, int status, const struct rusage *usage);
 
