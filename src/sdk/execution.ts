@@ -98,21 +98,20 @@ export class Execution implements PromiseLike<ExecResult> {
 
   #begin(socket: WebSocket, first: ExecStart | ExecAttach, signal: AbortSignal | undefined): void {
     this.#socket = socket;
-    if (this.#over) {
-      socket.terminate();
-      return;
-    }
-    socket.on("message", (data, binary) => this.#receive(data, binary));
-    socket.on("error", (error) => this.#fail(connectionError(error)));
-    socket.on("close", () => this.#fail(BangerError.of("daemon_connection_lost", {})));
-    socket.send(JSON.stringify(first));
     const abort = () => {
       this.#fail(signal?.reason);
       socket.terminate();
     };
-    if (signal?.aborted) abort();
+    if (signal?.aborted || this.#over) {
+      abort();
+      return;
+    }
     signal?.addEventListener("abort", abort, { once: true });
     socket.once("close", () => signal?.removeEventListener("abort", abort));
+    socket.on("message", (data, binary) => this.#receive(data, binary));
+    socket.on("error", (error) => this.#fail(connectionError(error)));
+    socket.on("close", () => this.#fail(BangerError.of("daemon_connection_lost", {})));
+    socket.send(JSON.stringify(first));
   }
 
   #receive(data: RawData, binary: boolean): void {

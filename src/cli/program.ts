@@ -1,0 +1,103 @@
+/** The way of every command: find it, parse, handle, print what it returned, end with its code. */
+import { asBangerError, BangerError, EXIT } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
+import type { Command, OptionSpecs } from "./command.ts";
+import { type Context, makeContext } from "./context.ts";
+import { failureCode, Interrupted, signalCode } from "./exit.ts";
+import { groupHelp, programHelp } from "./help.ts";
+import { type Entry, resolve } from "./registry.ts";
+import { didYouMean } from "./suggest.ts";
+import { problem } from "./terminal/problem.ts";
+import { makeStyle, wantsColour } from "./terminal/view.ts";
+
+/** Runs the program and ends the process. */
+export async function main(words: readonly string[]): Promise<void> {
+  quietPipes();
+  const context = makeContext();
+  const code = await run(words, context);
+  await flushed(process.stdout);
+  await flushed(process.stderr);
+  process.exit(code); // open connections and a readable stdin must not keep it
+}
+
+/** Runs one command line; prints; returns the exit code. */
+export async function run(words: readonly string[], context: Context): Promise<number> {
+  let guestExit = false;
+  try {
+    const [first] = words;
+    if (
+      first === undefined ||
+      first === "--help" ||
+      first === "-h" ||
+      (first === "help" && words.length === 1)
+    ) {
+      return print(context, programHelp());
+    }
+    if (first === "--version" || first === "-V") return print(context, `banger ${VERSION}\n`);
+    if (first === "help") return await run([...words.slice(1), "--help"], context);
+    const found = resolve(words);
+    if ("group" in found) return print(context, groupHelp(found.group));
+    if ("unknown" in found) throw unknownCommand(found.unknown, found.candidates);
+    const command = await loadCommand(found.entry);
+    guestExit = command.guestExit ?? false;
+    return await perform(command, found.rest, context);
+  } catch (error) {
+    if (error instanceof Interrupted) return signalCode(error.signal);
+    const known = asBangerError(error);
+    context.stderr.write(problem(known, context.style));
+    if (known.code === "internal" && context.env.BANGER_DEBUG)
+      context.stderr.write(`${(error as Error).stack}\n`);
+    return failureCode(known, guestExit);
+  }
+}
+
+async function loadCommand(entry: Entry): Promise<Command<OptionSpecs, never>> {
+  return (await entry.load()).default;
+}
+
+async function perform(
+  command: Command<OptionSpecs, never>,
+  words: readonly string[],
+  context: Context,
+): Promise<number> {
+  const { parse } = await import("./parse.ts");
+  const input = await parse(command, words);
+  if ("help" in input) return print(context, input.help);
+  const data = await command.handler(input, context);
+  if (input.options.json === true) {
+    const document = command.json ? command.json(data) : data;
+    if (document !== undefined) print(context, `${JSON.stringify(document, null, 2)}\n`);
+  } else if (command.render) {
+    const style = makeStyle(wantsColour(context.stdout, context.env));
+    print(context, command.render(data, { style, now: Date.now() }));
+  }
+  return command.exitCode?.(data) ?? EXIT.ok;
+}
+
+function print(context: Context, text: string): number {
+  if (text !== "") context.stdout.write(text);
+  return EXIT.ok;
+}
+
+function unknownCommand(command: string, candidates: readonly string[]): BangerError {
+  const suggestion = didYouMean(command, candidates, "banger --help lists the commands");
+  return BangerError.of("unknown_command", { command, suggestion });
+}
+
+/** A reader that goes away (`banger ps | head -1`) is no error to talk about. */
+function quietPipes(): void {
+  const leave = (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE" || error.code === "EIO") process.exit(signalCode("SIGPIPE"));
+    throw error;
+  };
+  process.stdout.on("error", leave);
+  process.stderr.on("error", leave);
+}
+
+/** Resolves when everything written has reached the system. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writableLength === 0) resolve();
+    else stream.write("", () => resolve());
+  });
+}

@@ -1,0 +1,138 @@
+/** All commands. Each is loaded only when it is used: start-up time is part of the product. */
+import type { Command, OptionSpecs } from "./command.ts";
+
+export interface Entry {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  readonly summary: string;
+  readonly load: () => Promise<{ default: Command<OptionSpecs, never> }>;
+}
+
+// The modules' option types differ; the parser gives each exactly the options that it declares.
+const load = (from: () => Promise<{ default: unknown }>) => from as Entry["load"];
+
+export const COMMANDS: readonly Entry[] = [
+  {
+    name: "vm run",
+    summary: "a shell or a command in a fresh VM",
+    load: load(() => import("./commands/vm-run.ts")),
+  },
+  {
+    name: "vm create",
+    summary: "make a VM without running anything in it",
+    load: load(() => import("./commands/vm-create.ts")),
+  },
+  {
+    name: "vm list",
+    aliases: ["ps", "vm ls"],
+    summary: "VMs and what they use",
+    load: load(() => import("./commands/vm-list.ts")),
+  },
+  {
+    name: "vm show",
+    summary: "everything known about one VM",
+    load: load(() => import("./commands/vm-show.ts")),
+  },
+  { name: "vm start", summary: "start stopped VMs", load: load(() => import("./commands/vm-start.ts")) },
+  {
+    name: "vm stop",
+    summary: "power VMs off in order; their disks stay",
+    load: load(() => import("./commands/vm-stop.ts")),
+  },
+  {
+    name: "vm restart",
+    summary: "stop and start VMs",
+    load: load(() => import("./commands/vm-restart.ts")),
+  },
+  {
+    name: "vm delete",
+    aliases: ["vm rm"],
+    summary: "delete VMs and their disks",
+    load: load(() => import("./commands/vm-delete.ts")),
+  },
+  {
+    name: "vm exec",
+    summary: "a shell or a command in a running VM",
+    load: load(() => import("./commands/vm-exec.ts")),
+  },
+  { name: "vm logs", summary: "a VM's serial console", load: load(() => import("./commands/vm-logs.ts")) },
+  {
+    name: "image list",
+    aliases: ["image ls"],
+    summary: "images that VMs are made of",
+    load: load(() => import("./commands/image-list.ts")),
+  },
+  { name: "image pull", summary: "obtain an image", load: load(() => import("./commands/image-pull.ts")) },
+  {
+    name: "kernel list",
+    aliases: ["kernel ls"],
+    summary: "kernels that VMs boot",
+    load: load(() => import("./commands/kernel-list.ts")),
+  },
+  { name: "kernel pull", summary: "obtain a kernel", load: load(() => import("./commands/kernel-pull.ts")) },
+  {
+    name: "daemon start",
+    summary: "start the daemon (other commands do it when they need it)",
+    load: load(() => import("./commands/daemon-start.ts")),
+  },
+  {
+    name: "daemon stop",
+    summary: "end the daemon; VMs run on",
+    load: load(() => import("./commands/daemon-stop.ts")),
+  },
+  {
+    name: "daemon restart",
+    summary: "end the daemon and start it anew; VMs run on",
+    load: load(() => import("./commands/daemon-restart.ts")),
+  },
+  {
+    name: "daemon status",
+    summary: "whether the daemon runs, and how",
+    load: load(() => import("./commands/daemon-status.ts")),
+  },
+  {
+    name: "daemon logs",
+    summary: "what the daemon wrote",
+    load: load(() => import("./commands/daemon-logs.ts")),
+  },
+  {
+    name: "doctor",
+    summary: "whether this machine has what banger needs",
+    load: load(() => import("./commands/doctor.ts")),
+  },
+  {
+    name: "version",
+    summary: "versions of client and daemon",
+    load: load(() => import("./commands/version.ts")),
+  },
+];
+
+/** What each group of commands is about. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  vm: "virtual machines",
+  image: "root filesystems",
+  kernel: "kernels",
+  daemon: "the process that owns the VMs",
+};
+
+export type Resolution =
+  | { readonly entry: Entry; readonly rest: readonly string[] }
+  | { readonly group: string }
+  | { readonly unknown: string; readonly candidates: readonly string[] };
+
+/** Finds the command that the words name. Options before the words are left to the caller. */
+export function resolve(words: readonly string[], commands: readonly Entry[] = COMMANDS): Resolution {
+  for (const length of [2, 1]) {
+    const name = words.slice(0, length).join(" ");
+    const entry = commands.find((c) => c.name === name || c.aliases?.includes(name));
+    if (entry && words.length >= length) return { entry, rest: words.slice(length) };
+  }
+  const [first = "", second] = words;
+  const inGroup = commands.filter((c) => c.name.startsWith(`${first} `)).map((c) => c.name);
+  if (inGroup.length === 0) {
+    const names = commands.flatMap((c) => [c.name, ...(c.aliases ?? [])]);
+    return { unknown: first, candidates: [...new Set(names.map((name) => name.split(" ")[0] ?? name))] };
+  }
+  if (second === undefined || second.startsWith("-")) return { group: first };
+  return { unknown: `${first} ${second}`, candidates: inGroup };
+}

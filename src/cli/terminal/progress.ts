@@ -1,0 +1,106 @@
+/** Shows an operation while it goes on: on a terminal one line that changes, elsewhere one line per finished stage. */
+import { formatDuration, formatSize } from "../../core/units.ts";
+import type { OperationEvent } from "../../sdk/index.ts";
+import type { Style } from "./view.ts";
+
+const TICK_MS = 100;
+const NAME_WIDTH = 28;
+
+export interface Output {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+interface Stage {
+  readonly name: string;
+  readonly detail: string | null;
+  readonly since: number;
+  amount: string;
+}
+
+/** Takes operation events and shows them; `finish` leaves the terminal clean whatever happened. */
+export class ProgressView {
+  readonly #output: Output;
+  readonly #style: Style;
+  readonly #now: () => number;
+  #stage: Stage | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #drawn = false;
+
+  constructor(output: Output, style: Style, now: () => number = () => performance.now()) {
+    this.#output = output;
+    this.#style = style;
+    this.#now = now;
+  }
+
+  /** Shows one event. Bound, so that it can be given as `onEvent`. */
+  readonly show = (event: OperationEvent): void => {
+    if (event.type === "stage") {
+      this.#endStage();
+      this.#stage = { name: event.name, detail: event.detail, since: this.#now(), amount: "" };
+      if (this.#output.isTTY) this.#animate();
+    } else if (event.type === "progress" && this.#stage) {
+      this.#stage.amount = amount(event.progress);
+    } else if (event.type === "notice") {
+      this.line(`${this.#style.yellow("note:")} ${event.text}`);
+    } else if (event.type === "end") {
+      this.finish(event.operation.state === "succeeded");
+    }
+  };
+
+  /** A line of its own, between what changes. */
+  line(text: string): void {
+    this.#erase();
+    this.#output.write(`${text}\n`);
+  }
+
+  /** Ends the display; a stage that did not succeed is not shown as done. */
+  finish(succeeded = false): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    if (succeeded) this.#endStage();
+    this.#erase();
+    this.#stage = undefined;
+  }
+
+  #endStage(): void {
+    const stage = this.#stage;
+    if (!stage) return;
+    this.#stage = undefined;
+    this.line(this.#text(stage));
+  }
+
+  #animate(): void {
+    this.#draw();
+    this.#timer ??= setInterval(() => this.#draw(), TICK_MS);
+    this.#timer.unref();
+  }
+
+  #draw(): void {
+    if (!this.#stage) return;
+    // Longer than the line, it would wrap and could not be erased.
+    const text = this.#text(this.#stage, this.#stage.amount);
+    this.#output.write(`\r\x1b[K${text.slice(0, (this.#output.columns ?? 80) - 1)}`);
+    this.#drawn = true;
+  }
+
+  #text(stage: Stage, more = ""): string {
+    const name = stage.detail ? `${stage.name}: ${stage.detail}` : stage.name;
+    const took = formatDuration(this.#now() - stage.since).padStart(7);
+    return `  ${name.padEnd(NAME_WIDTH)} ${took}${more && `  ${more}`}`;
+  }
+
+  #erase(): void {
+    if (this.#drawn) this.#output.write("\r\x1b[K");
+    this.#drawn = false;
+  }
+}
+
+type Amount = Extract<OperationEvent, { type: "progress" }>["progress"];
+
+function amount({ done, total, unit }: Amount): string {
+  const text = (n: number) => (unit === "bytes" ? formatSize(n) : String(n));
+  if (total === undefined || total === 0) return text(done);
+  return `${text(done)} of ${text(total)} (${Math.floor((100 * done) / total)}%)`;
+}
