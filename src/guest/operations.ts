@@ -160,11 +160,7 @@ export const EVENTS = {
     event: 5,
     fields: {
       path: path(1),
-      kind: word(
-        2,
-        ["create", "modify", "delete", "move_from", "move_to", "attrib", "unknown"],
-        "unknown",
-      ),
+      kind: word(2, ["create", "modify", "delete", "move_from", "move_to", "attrib", "unknown"], "unknown"),
       isDirectory: withDefault(bool(3), false),
       cookie: withDefault(int(4), 0),
     },
