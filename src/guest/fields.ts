@@ -158,11 +158,11 @@ export function str(tag: number, max = MAX_TEXT): Field<string, "required"> {
   );
 }
 
-/** One of some words. A newer agent may know more words: others read as `otherwise`. */
+/** One of some words. With `otherwise`, words that are not known (a newer agent's) read as that. */
 export function word<const W extends string>(
   tag: number,
   words: readonly W[],
-  otherwise: W,
+  otherwise?: W,
 ): Field<W, "required"> {
   const text = str(tag, 64);
   return field(
@@ -170,7 +170,9 @@ export function word<const W extends string>(
     "str",
     (bytes, name) => {
       const value = text.read(bytes, name);
-      return words.find((known) => known === value) ?? otherwise;
+      const known = words.find((one) => one === value) ?? otherwise;
+      if (known === undefined) throw malformed(name);
+      return known;
     },
     text.write,
   );

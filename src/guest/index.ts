@@ -1,7 +1,27 @@
 /** The host end of the guest protocol: what `src/vm` and `src/daemon` use. */
+export {
+  openArchive,
+  type ReadArchiveOptions,
+  readArchive,
+  type WriteArchiveOptions,
+  writeArchive,
+} from "./archives.ts";
 export { failureStatus } from "./failures.ts";
+export type { FileEntry, GuestPath } from "./file-entry.ts";
+export {
+  listFiles,
+  makeDirectory,
+  moveFile,
+  readFile,
+  removeFile,
+  statFile,
+  type WriteOptions,
+  writeFile,
+} from "./files.ts";
+export { connectPort, type Listener, listListeners } from "./network.ts";
 export type { FailureStatus, Hello } from "./operations.ts";
 export {
+  type AttachSpec,
   attachProcess,
   type ExitStatus,
   type GuestProcess,
@@ -12,7 +32,6 @@ export {
   type ProcessSpec,
   resizeProcess,
   signalProcess,
-  startDetachedProcess,
   startProcess,
 } from "./processes.ts";
 export { type GuestSession, type OpenOptions, openGuest, type RequestOptions } from "./session.ts";
@@ -26,3 +45,5 @@ export {
   sync,
   waitSystem,
 } from "./system.ts";
+export type { Transferred } from "./transfer.ts";
+export { type FileChange, type FileWatch, type WatchOptions, watchFiles } from "./watch.ts";

@@ -86,7 +86,7 @@ export const FAILURE = {
 /** A file as the agent describes it. */
 export const ENTRY = {
   name: path(1, 4096),
-  type: word(2, ["file", "dir", "symlink", "fifo", "socket", "char", "block", "unknown"], "unknown"),
+  type: word(2, ["file", "dir", "symlink", "fifo", "socket", "char", "block"]),
   mode: int(3, 0o7777),
   uid: int(4, MAX_ID),
   gid: int(5, MAX_ID),
@@ -160,7 +160,7 @@ export const EVENTS = {
     event: 5,
     fields: {
       path: path(1),
-      kind: word(2, ["create", "modify", "delete", "move_from", "move_to", "attrib", "unknown"], "unknown"),
+      kind: word(2, ["create", "modify", "delete", "move_from", "move_to", "attrib"]),
       isDirectory: withDefault(bool(3), false),
       cookie: withDefault(int(4), 0),
     },
@@ -378,7 +378,7 @@ export type RequestOf<N extends OperationName> = Encodable<(typeof OPERATIONS)[N
 export type ResponseOf<N extends OperationName> = Decoded<(typeof OPERATIONS)[N]["response"]>;
 /** What HELLO tells. */
 export type Hello = Decoded<typeof HELLO>;
-/** A file as decoded; `src/guest/files.ts` gives it readable names. */
+/** A file as decoded; `src/guest/file-entry.ts` gives it readable names. */
 export type WireEntry = Decoded<typeof ENTRY>;
 /** One row of `proc_list`. */
 export type WireProcess = Decoded<typeof PROCESS>;

@@ -51,14 +51,10 @@ export class Outflow {
     this.#pump();
   }
 
-  /** Sends all of `data`, then calls `done`. */
+  /** Sends all of `data`, then calls `done`. A stream that ended in order swallows what comes too late, as a closed socket does. */
   write(data: Buffer, done: Done): void {
-    if (this.#outcome !== undefined) {
-      done(this.#outcome ?? new Error("the guest closed this stream"));
-      return;
-    }
-    if (data.length === 0) {
-      done();
+    if (this.#outcome !== undefined || data.length === 0) {
+      done(this.#outcome);
       return;
     }
     this.#pending = data;
@@ -77,9 +73,8 @@ export class Outflow {
   close(outcome: Error | null): void {
     if (this.#outcome !== undefined) return;
     this.#outcome = outcome;
-    this.#pending = null;
-    this.#done = null;
     this.onClosed?.(outcome);
+    this.#complete(outcome);
   }
 
   #pump(): void {
@@ -106,10 +101,10 @@ export class Outflow {
     });
   }
 
-  #complete(): void {
+  #complete(outcome: Error | null = null): void {
     const done = this.#done;
     this.#pending = null;
     this.#done = null;
-    done?.();
+    done?.(outcome);
   }
 }

@@ -39,8 +39,10 @@ export interface ProcessSpec {
   readonly cleanEnv?: boolean;
   /** Shown in lists; at most 64 bytes. */
   readonly label?: string;
-  /** As a login shell: argv[0] gets a leading `-`. */
+  /** As a login shell: argv[0] becomes `-` and its base name. */
   readonly login?: boolean;
+  /** False: only start it. Its newest output and its exit status are kept for `attachProcess`. Default true. */
+  readonly attach?: boolean;
 }
 
 /** How a process ended: `code` or `signal` is set. */
@@ -64,6 +66,9 @@ export interface GuestProcess {
   /** The agent's id of the process, never used again. */
   readonly proc: number;
   readonly pid: number;
+  /** Offsets of the first bytes of stdout and stderr: 0 for a process just started. */
+  readonly stdoutOffset: number;
+  readonly stderrOffset: number;
   /** Destroyed from the start when the process has no stdin. Ending it closes the process' stdin. */
   readonly stdin: Writable;
   /** Output is held back in the guest while nobody reads. Destroying it drops what still comes. */
@@ -73,7 +78,7 @@ export interface GuestProcess {
   /**
    * How it ended, known after all its output was sent (so somebody has to read or destroy both outputs).
    * @throws guest_unreachable | guest_protocol when the session is lost, operation_cancelled after `detach`,
-   * guest_refused (`details.status` = `taken_over`) when somebody else attached to it
+   * guest_refused (`details.status` = `taken_over` when somebody else attached to it, `not_attached` when nobody did)
    */
   readonly exited: Promise<ExitStatus>;
   /** Offset of the next byte per output: what `attachProcess` takes. Counts only what readers have got. */
@@ -108,48 +113,41 @@ export async function startProcess(
   spec: ProcessSpec,
   options: RequestOptions = {},
 ): Promise<GuestProcess> {
-  const attached = new Attachment();
+  const isAttached = spec.attach !== false;
+  const attached = new Attachment(isAttached);
   const stream = session.open("proc_start", startRequest(spec), attached.hooks, options);
   const { pid, proc } = await stream.response.catch(startError(spec));
-  const hasStdin = spec.stdin === true || spec.pty !== undefined;
+  const hasStdin = isAttached && (spec.stdin === true || spec.pty !== undefined);
   return attached.process(stream, { proc, pid, hasStdin, from: { stdout: 0, stderr: 0 } });
 }
 
-/**
- * Starts a process without attaching: it runs on whatever happens to the connection; its newest output and its exit
- * status are kept for `attachProcess`. @throws as startProcess
- */
-export async function startDetachedProcess(
-  session: GuestSession,
-  spec: ProcessSpec,
-  options: RequestOptions = {},
-): Promise<{ readonly proc: number; readonly pid: number }> {
-  const fields = { ...startRequest(spec), attach: false };
-  return session.open("proc_start", fields, {}, options).response.catch(startError(spec));
+/** Which process to attach to, and from where on its output is wanted. */
+export interface AttachSpec {
+  readonly proc: number;
+  /** Offset of the first byte wanted; 0 (default) = the oldest that is kept. */
+  readonly stdoutOffset?: number;
+  readonly stderrOffset?: number;
+  /** Default: as it was. */
+  readonly onDisconnect?: OnDisconnect;
 }
 
 /**
- * Attaches to a process, taking it over from whoever is attached. Offsets tell what has been read already; 0 = the
- * oldest output that is kept. The result's `offsets()` begins where its output really begins (gaps are possible).
- * @throws guest_not_found
+ * Attaches to a process, taking it over from whoever is attached. Where older output is gone, the result's offsets
+ * are larger than those asked for. @throws guest_not_found
  */
 export async function attachProcess(
   session: GuestSession,
-  proc: number,
-  from: Partial<OutputOffsets> & { readonly onDisconnect?: OnDisconnect } = {},
+  spec: AttachSpec,
   options: RequestOptions = {},
 ): Promise<GuestProcess> {
+  const { proc, stdoutOffset, stderrOffset } = spec;
+  const onDisconnect = spec.onDisconnect && ON_DISCONNECT[spec.onDisconnect];
   const attached = new Attachment();
-  const fields = {
-    proc,
-    stdoutOffset: from.stdout,
-    stderrOffset: from.stderr,
-    onDisconnect: from.onDisconnect && ON_DISCONNECT[from.onDisconnect],
-  };
+  const fields = { proc, stdoutOffset, stderrOffset, onDisconnect };
   const stream = session.open("proc_attach", fields, attached.hooks, options);
-  const { pid, stdoutOffset, stderrOffset } = await stream.response;
-  const offsets = { stdout: stdoutOffset, stderr: stderrOffset };
-  return attached.process(stream, { proc, pid, hasStdin: true, from: offsets });
+  const answer = await stream.response;
+  const from = { stdout: answer.stdoutOffset, stderr: answer.stderrOffset };
+  return attached.process(stream, { proc, pid: answer.pid, hasStdin: true, from });
 }
 
 /** Running processes and those that ended lately. */
@@ -191,18 +189,22 @@ interface Facts {
 /** Collects what a process stream tells, from before its answer on. */
 class Attachment {
   readonly #exited = Promise.withResolvers<ExitStatus>();
+  readonly #isAttached: boolean;
   #settled = false;
   #stream: GuestStream | null = null;
   readonly hooks: StreamHooks = {
     event: (event) => this.#event(event),
     end: () => {
-      if (!this.#settled) throw violation("a process stream ended without telling how");
+      if (!this.#isAttached)
+        this.#exited.reject(refusal("not_attached", "nobody is attached to the process"));
+      else if (!this.#settled) throw violation("a process stream ended without telling how");
     },
     eof: (channel) => this.#stream?.inflow(channel).close(null),
     lost: (error) => this.#exited.reject(error),
   };
 
-  constructor() {
+  constructor(isAttached = true) {
+    this.#isAttached = isAttached;
     this.#exited.promise.catch(() => {}); // not everybody asks
   }
 
@@ -222,6 +224,8 @@ class Attachment {
     return {
       proc: facts.proc,
       pid: facts.pid,
+      stdoutOffset: facts.from.stdout,
+      stderrOffset: facts.from.stderr,
       stdin,
       stdout,
       stderr,
@@ -242,7 +246,7 @@ class Attachment {
     if (this.#settled) throw violation("a process ended twice");
     this.#settled = true;
     if (event.name === "exited") this.#exited.resolve(exitStatus(event.fields));
-    else this.#exited.reject(takenOver());
+    else this.#exited.reject(refusal("taken_over", "another connection took the process over"));
   }
 }
 
@@ -252,12 +256,8 @@ function exitStatus(fields: Extract<GuestEvent, { name: "exited" }>["fields"]): 
   return { code: code ?? null, signal: signal ?? null, ...rest };
 }
 
-function takenOver(): BangerError {
-  return BangerError.of(
-    "guest_refused",
-    { problem: "another connection took the process over", hint: "attach again to take it back" },
-    { details: { status: "taken_over" } },
-  );
+function refusal(status: "taken_over" | "not_attached", problem: string): BangerError {
+  return BangerError.of("guest_refused", { problem, hint: "attach to it (again)" }, { details: { status } });
 }
 
 function startRequest(spec: ProcessSpec): RequestOf<"proc_start"> {
@@ -280,6 +280,7 @@ function startRequest(spec: ProcessSpec): RequestOf<"proc_start"> {
     cleanEnv: spec.cleanEnv,
     label: spec.label,
     login: spec.login,
+    attach: spec.attach,
   };
 }
 
