@@ -95,4 +95,6 @@ export interface Driver {
   launch(spec: LaunchSpec, signal: AbortSignal): Promise<Machine>;
   /** Finds a monitor again by pid + start time + socket; null when it is not (any more) that process. */
   adopt(handle: MachineHandle): Promise<Machine | null>;
+  /** Ends a monitor that still serves the sockets of a VM folder although no record knows it (a crash between launch and record). */
+  endStray(directory: string): Promise<void>;
 }

@@ -1,0 +1,67 @@
+/** Routes of files in the guest. Bytes pass through as streams; memory does not grow with their size. */
+import type { FileEntry } from "../api/schemas.ts";
+import * as guest from "../guest/index.ts";
+import type { GuestSession } from "../guest/index.ts";
+import { openEventSink } from "./server-sent-events.ts";
+import type { Handlers } from "./server.ts";
+
+type FileRoute =
+  | "statFile" | "listFiles" | "readFile" | "writeFile" | "makeDirectory" | "moveFile" | "removeFile" | "watchFiles" | "readArchive" | "writeArchive";
+
+/** A listing is one JSON document: a folder with more entries than this is refused rather than collected. */
+const MAX_LISTED = 100_000;
+
+export interface GuestSessions {
+  guest(ref: string): Promise<GuestSession>;
+}
+
+export function fileHandlers(vms: GuestSessions): Pick<Handlers, FileRoute> {
+  const session = (params: Record<string, string>) => vms.guest(params.vm ?? "");
+  return {
+    statFile: async ({ params, query }) => toWire(await guest.statFile(await session(params), query.path)),
+    listFiles: async ({ params, query }) => {
+      const entries: FileEntry[] = [];
+      for await (const entry of guest.listFiles(await session(params), query.path)) {
+        if (entries.push(toWire(entry)) >= MAX_LISTED) break;
+      }
+      return entries;
+    },
+    readFile: async ({ params, query }) => guest.readFile(await session(params), query.path),
+    writeFile: async ({ params, query, body }) => {
+      const mode = query.mode === undefined ? {} : { mode: Number.parseInt(query.mode, 8) };
+      await guest.writeFile(await session(params), query.path, body, { ...mode, makeParents: query.parents ?? false });
+    },
+    makeDirectory: async ({ params, body }) => guest.makeDirectory(await session(params), body.path, { parents: body.parents ?? false }),
+    moveFile: async ({ params, body }) => guest.moveFile(await session(params), body.from, body.to, { replace: body.replace ?? false }),
+    removeFile: async ({ params, query }) => guest.removeFile(await session(params), query.path, { recursive: query.recursive ?? false }),
+    watchFiles: async ({ params, query, reply }) => {
+      const opened = await session(params);
+      const stop = new AbortController();
+      const changes = guest.watchFiles(opened, query.path, { recursive: query.recursive ?? false, signal: stop.signal });
+      const first = changes[Symbol.asyncIterator]();
+      const sink = openEventSink(reply);
+      sink.closed.addEventListener("abort", () => stop.abort());
+      for (let next = await first.next(); !next.done && !stop.signal.aborted; next = await first.next()) {
+        sink.send({ path: next.value.path, kind: next.value.kind, directory: next.value.directory });
+      }
+      sink.end();
+    },
+    readArchive: async ({ params, query }) => guest.readArchive(await session(params), query.path),
+    writeArchive: async ({ params, query, body }) => {
+      await guest.writeArchive(await session(params), query.path, body);
+    },
+  };
+}
+
+function toWire(entry: guest.FileEntry): FileEntry {
+  return {
+    name: entry.name,
+    type: entry.type,
+    mode: entry.mode,
+    uid: entry.uid,
+    gid: entry.gid,
+    size: entry.size,
+    mtime: entry.mtime.toISOString(),
+    target: entry.target,
+  };
+}

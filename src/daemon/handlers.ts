@@ -1,0 +1,122 @@
+/** The handlers of every route: thin, each calls a service and shapes the answer. */
+import type { DaemonStatus } from "../api/schemas.ts";
+import { VERSION } from "../core/version.ts";
+import { listProcesses, signalProcess, stats, waitSystem } from "../guest/index.ts";
+import type { VmContext } from "../vm/context.ts";
+import { serveExec } from "./exec-socket.ts";
+import { fileHandlers } from "./file-handlers.ts";
+import type { Leases } from "./leases.ts";
+import { openLogs } from "./logs.ts";
+import type { Operations } from "./operations.ts";
+import { openEventSink } from "./server-sent-events.ts";
+import type { Handlers } from "./server.ts";
+import { storeHandlers } from "./store-handlers.ts";
+import type { VmService } from "./vm-service.ts";
+
+export interface Services {
+  readonly context: VmContext;
+  readonly vms: VmService;
+  readonly operations: Operations;
+  readonly leases: Leases;
+  /** Ends the daemon soon; the reply is sent first. */
+  readonly shutdown: () => void;
+}
+
+export function makeHandlers(services: Services): Handlers {
+  const { context, vms, operations, leases } = services;
+  return {
+    ...fileHandlers(vms),
+    ...storeHandlers(context, operations),
+
+    getStatus: () => daemonStatus(context),
+    shutdown: async () => services.shutdown(),
+    openLease: async (socket) => {
+      const lease = leases.open();
+      socket.once("close", () => void leases.close(lease));
+      socket.send(JSON.stringify({ lease }));
+    },
+
+    listVms: () => vms.list(),
+    createVm: async ({ body }) => vms.create(body),
+    getVm: ({ params }) => vms.get(params.vm ?? ""),
+    deleteVm: async ({ params }) => vms.delete(params.vm ?? ""),
+    startVm: async ({ params, body }) => vms.start(params.vm ?? "", body.wait ?? "agent"),
+    stopVm: async ({ params, body }) => vms.stop(params.vm ?? "", body.timeout_ms),
+    getLogs: async ({ params, query }) => openLogs(context, vms.find(params.vm ?? "").id, query),
+    getStats: async ({ params }) => {
+      const ref = params.vm ?? "";
+      const [guest, hostRss] = await Promise.all([vms.guest(ref).then(stats), vms.residentBytes(ref)]);
+      return {
+        uptime_ms: guest.uptimeMs,
+        cpu_busy_ticks: guest.cpuBusyTicks,
+        cpu_total_ticks: guest.cpuTotalTicks,
+        load1: guest.load1Milli / 1000,
+        processes: guest.processes,
+        memory_total_bytes: guest.memTotal,
+        memory_available_bytes: guest.memAvailable,
+        host_rss_bytes: hostRss,
+        disk_total_bytes: guest.diskTotal,
+        disk_used_bytes: guest.diskUsed,
+        disk_read_bytes: guest.diskRead,
+        disk_written_bytes: guest.diskWritten,
+        net_rx_bytes: guest.netRx,
+        net_tx_bytes: guest.netTx,
+      };
+    },
+    waitSystem: async ({ params }) => ({ state: await waitSystem(await vms.guest(params.vm ?? "")) }),
+
+    exec: (socket, params) => serveExec(socket, () => vms.guest(params.vm ?? "")),
+    listProcesses: async ({ params }) => {
+      const processes = await listProcesses(await vms.guest(params.vm ?? ""));
+      return processes.map((p) => ({
+        proc: p.proc,
+        pid: p.pid,
+        argv: p.argv,
+        user: p.user,
+        label: p.label,
+        pty: p.pty,
+        running: p.running,
+        attached: p.attached,
+        code: p.code,
+        signal: p.signal,
+        started_at: p.startedAt.toISOString(),
+      }));
+    },
+    signalProcess: async ({ params, body }) => {
+      await signalProcess(await vms.guest(params.vm ?? ""), Number(params.proc), body.signal);
+    },
+
+    listOperations: async () => operations.list(),
+    getOperation: async ({ params }) => operations.get(params.operation ?? ""),
+    followOperation: async ({ params, reply }) => {
+      const id = params.operation ?? "";
+      operations.get(id); // an unknown one is a plain error reply
+      const sink = openEventSink(reply);
+      const stop = operations.follow(id, (event) => {
+        sink.send(event);
+        if (event.type === "end") sink.end();
+      });
+      sink.closed.addEventListener("abort", stop);
+    },
+    cancelOperation: ({ params }) => operations.cancel(params.operation ?? ""),
+  };
+}
+
+async function daemonStatus(context: VmContext): Promise<DaemonStatus> {
+  const vms = context.vms.list();
+  const driver = await context.drivers.select(context.config.driver).then(
+    ({ driver, status }) => ({ name: driver.name, usable: true, detail: `${status.version}, ${status.why}` }),
+    (error: Error) => ({ name: context.config.driver, usable: false, detail: error.message }),
+  );
+  return {
+    version: VERSION,
+    api: 1,
+    pid: process.pid,
+    uptime_ms: Math.round(process.uptime() * 1000),
+    node: process.version,
+    rss_bytes: process.memoryUsage.rss(),
+    state_directory: context.paths.state,
+    vms: { total: vms.length, running: vms.filter((vm) => vm.state === "running").length },
+    driver,
+  };
+}

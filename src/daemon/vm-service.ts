@@ -1,0 +1,184 @@
+/** The VM operations that the API offers: each checks first, then starts an operation. */
+import { cpus, totalmem } from "node:os";
+import { stat } from "node:fs/promises";
+import type { BootTimings, CreateVm, Operation, Vm, WaitFor } from "../api/schemas.ts";
+import { BangerError } from "../core/errors.ts";
+import { checkName } from "../core/ids.ts";
+import type { Work } from "../core/stage.ts";
+import type { GuestSession } from "../guest/index.ts";
+import { vmDirectory } from "../host/paths.ts";
+import { DEFAULT_KERNEL } from "../kernels/store.ts";
+import type { VmRecord } from "../store/vms.ts";
+import type { VmContext } from "../vm/context.ts";
+import { checkFitsHost, createVm, newVmId } from "../vm/create.ts";
+import { deleteVm } from "../vm/delete.ts";
+import { findVm } from "../vm/lookup.ts";
+import { startVm } from "../vm/start.ts";
+import { stateDiskFile } from "../vm/state-disk-file.ts";
+import { stopVm } from "../vm/stop.ts";
+import type { MachineHandle } from "../vmm/driver.ts";
+import type { Leases } from "./leases.ts";
+import type { Operations } from "./operations.ts";
+
+const DEFAULT_STOP_MS = 30_000;
+
+export class VmService {
+  readonly #context: VmContext;
+  readonly #operations: Operations;
+  readonly #leases: Leases;
+
+  constructor(context: VmContext, operations: Operations, leases: Leases) {
+    this.#context = context;
+    this.#operations = operations;
+    this.#leases = leases;
+  }
+
+  async list(): Promise<Vm[]> {
+    return Promise.all(this.#context.vms.list().map((record) => describe(this.#context, record)));
+  }
+
+  async get(ref: string): Promise<Vm> {
+    return describe(this.#context, this.find(ref));
+  }
+
+  /** @throws vm_not_found | vm_ambiguous */
+  find(ref: string): VmRecord {
+    return findVm(this.#context.vms.list(), ref);
+  }
+
+  /** The agent session of a running VM. @throws vm_not_found | vm_wrong_state | guest_unreachable */
+  async guest(ref: string): Promise<GuestSession> {
+    const vm = this.find(ref);
+    const live = this.#context.live.get(vm.id);
+    if (!live || vm.state !== "running") {
+      throw BangerError.of("vm_wrong_state", { name: vm.name, state: vm.state, wanted: "running", hint: `banger vm start ${vm.name}` });
+    }
+    return live.guest();
+  }
+
+  /** Resident memory of a running VM's monitor in bytes; 0 when it does not run. */
+  async residentBytes(ref: string): Promise<number> {
+    return (await this.#context.live.get(this.find(ref).id)?.machine.residentBytes()) ?? 0;
+  }
+
+  create(request: CreateVm): Operation {
+    const { config, vms } = this.#context;
+    if (request.name !== undefined) checkName(request.name);
+    checkFitsHost({ vcpu: request.vcpu, memoryMib: request.memory_mib }, { cpus: cpus().length, memoryBytes: totalmem() });
+    if (request.name !== undefined && vms.hasName(request.name)) throw BangerError.of("vm_name_taken", { name: request.name });
+
+    const id = newVmId();
+    let operation: Operation | null = null;
+    if (request.lease) {
+      this.#leases.attach(request.lease, async () => {
+        if (operation) await this.#operations.cancel(operation.id);
+        if (vms.get(id)?.autoRemove) await this.#removeNow(id);
+      });
+    }
+    operation = this.#operations.start("create", id, async (work) => {
+      const record = await createVm(
+        this.#context,
+        {
+          id,
+          name: request.name,
+          image: request.image ?? config.default_image,
+          kernel: request.kernel ?? DEFAULT_KERNEL,
+          driver: request.driver ?? config.driver,
+          vcpu: request.vcpu,
+          memoryMib: request.memory_mib,
+          diskBytes: request.disk_bytes,
+          nested: request.nested ?? false,
+          autoRemove: request.auto_remove ?? false,
+        },
+        work,
+      );
+      if (request.start !== false) await this.#firstStart(record, request.wait ?? "agent", work);
+    });
+    return operation;
+  }
+
+  start(ref: string, wait: WaitFor): Operation {
+    const vm = this.#inState(ref, ["stopped", "error"], "stopped");
+    return this.#operations.start("start", vm.id, (work) => this.#context.busy.hold(vm, "start", () => startVm(this.#context, vm, wait, work)));
+  }
+
+  stop(ref: string, timeoutMs: number = DEFAULT_STOP_MS): Operation {
+    const vm = this.#inState(ref, ["running", "paused", "stopped", "error"], "running");
+    return this.#operations.start("stop", vm.id, (work) => this.#context.busy.hold(vm, "stop", () => stopVm(this.#context, vm, timeoutMs, work)));
+  }
+
+  /** Deletes a VM in any state. An operation that holds it is cancelled first. */
+  delete(ref: string): Operation {
+    const vm = this.find(ref);
+    return this.#operations.start("delete", vm.id, async (work) => {
+      await this.#cancelOthers(vm.id);
+      await this.#context.busy.hold(vm, "delete", () => deleteVm(this.#context, vm, work));
+    });
+  }
+
+  /** A boot that fails keeps the VM, even with --rm, so that its console can be read; a cancelled creation leaves nothing. */
+  async #firstStart(record: VmRecord, wait: WaitFor, work: Work): Promise<void> {
+    try {
+      await this.#context.busy.hold(record, "start", () => startVm(this.#context, record, wait, work));
+    } catch (error) {
+      if (work.signal.aborted) await deleteVm(this.#context, record, work);
+      else this.#context.vms.update(record.id, { autoRemove: false });
+      throw error;
+    }
+  }
+
+  async #removeNow(id: string): Promise<void> {
+    const operation = this.delete(id);
+    await new Promise<void>((resolve) => {
+      this.#operations.follow(operation.id, (event) => event.type === "end" && resolve());
+    });
+  }
+
+  async #cancelOthers(id: string): Promise<void> {
+    const others = this.#operations.list().filter((o) => o.target === id && o.state === "running" && o.kind !== "delete");
+    await Promise.all(others.map((other) => this.#operations.cancel(other.id)));
+    await this.#context.busy.idle(id);
+  }
+
+  #inState(ref: string, states: readonly Vm["state"][], wanted: string): VmRecord {
+    const vm = this.find(ref);
+    if (states.includes(vm.state)) return vm;
+    const hint = wanted === "stopped" ? `banger vm stop ${vm.name}` : `banger vm start ${vm.name}`;
+    throw BangerError.of("vm_wrong_state", { name: vm.name, state: vm.state, wanted, hint });
+  }
+}
+
+/** The wire form of a record. */
+async function describe(context: VmContext, record: VmRecord): Promise<Vm> {
+  const handle = record.machine as MachineHandle | null;
+  const disk = await stat(stateDiskFile(vmDirectory(context.paths, record.id))).catch(() => null);
+  const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+  const boot: BootTimings | null = record.boot && {
+    init_ms: record.boot.initMs,
+    root_ms: record.boot.rootMs,
+    agent_ms: record.boot.agentMs,
+    ready_ms: record.boot.readyMs,
+    attempts: record.boot.attempts,
+  };
+  return {
+    id: record.id,
+    name: record.name,
+    state: record.state,
+    reason: record.reason,
+    image: { name: record.imageName, digest: record.imageDigest },
+    kernel: { name: record.kernelName, digest: record.kernelDigest, release: record.kernelRelease },
+    driver: record.driver,
+    accelerator: handle?.accelerator ?? null,
+    vcpu: record.vcpu,
+    memory_mib: record.memoryMib,
+    disk_bytes: record.diskBytes,
+    disk_used_bytes: (disk?.blocks ?? 0) * 512,
+    nested: record.nested,
+    auto_remove: record.autoRemove,
+    created_at: new Date(record.createdAt).toISOString(),
+    started_at: time(record.startedAt),
+    boot_id: record.bootId,
+    boot,
+    pid: handle?.pid ?? null,
+  };
+}

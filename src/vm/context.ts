@@ -1,0 +1,60 @@
+/** What every VM pipeline works with. Made once by the daemon's composition root. */
+import type { Config } from "../core/config.ts";
+import type { Work } from "../core/stage.ts";
+import type { Paths } from "../host/paths.ts";
+import type { Image } from "../images/store.ts";
+import type { Kernel } from "../kernels/store.ts";
+import type { VmRepository } from "../store/vms.ts";
+import type { Driver, DriverStatus } from "../vmm/driver.ts";
+import type { ConsoleLog } from "./console-log.ts";
+import type { BusyVms } from "./busy.ts";
+import type { LiveVms } from "./live-vm.ts";
+
+export interface ImageSource {
+  /** The image, obtained first when it is not here. */
+  ensure(name: string, work: Work): Promise<Image>;
+  /** An image that a VM uses. @throws image_not_found */
+  get(digest: string): Promise<Image>;
+}
+
+export interface KernelSource {
+  ensure(name: string, work: Work): Promise<Kernel>;
+  get(digest: string): Promise<Kernel>;
+}
+
+/** What banger itself puts in front of the image's root. */
+export interface BootFiles {
+  /** Path of the initramfs for this kernel, made first when it is not cached. */
+  initramfs(kernel: Kernel, work: Work): Promise<string>;
+  /** Makes a new state disk of `bytes` at `target`. @throws no_space */
+  makeStateDisk(bytes: number, target: string, work: Work): Promise<void>;
+}
+
+export interface Log {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+}
+
+export interface VmContext {
+  readonly paths: Paths;
+  readonly config: Config;
+  readonly vms: VmRepository;
+  readonly images: ImageSource;
+  readonly kernels: KernelSource;
+  readonly bootFiles: BootFiles;
+  readonly drivers: Drivers;
+  readonly live: LiveVms;
+  readonly busy: BusyVms;
+  readonly log: Log;
+  /** The console log of a VM, running or not. */
+  consoleOf(id: string): ConsoleLog;
+  forgetConsole(id: string): void;
+}
+
+export interface Drivers {
+  /** The driver that is configured or best, with proof that it can be used. @throws driver_unavailable | host_packages_missing */
+  select(wanted: string): Promise<{ driver: Driver; status: Extract<DriverStatus, { usable: true }> }>;
+  byName(name: string): Driver;
+  all(): readonly Driver[];
+}

@@ -1,0 +1,109 @@
+/** Makes a VM: image and kernel obtained, record and disk made. Everything is taken back when a step fails. */
+import { mkdir, rm } from "node:fs/promises";
+import { BangerError } from "../core/errors.ts";
+import { newId, newName } from "../core/ids.ts";
+import type { Work } from "../core/stage.ts";
+import { GIB, MIB } from "../core/units.ts";
+import { vmDirectory } from "../host/paths.ts";
+import type { HostSize } from "../core/vm-defaults.ts";
+import type { VmRecord } from "../store/vms.ts";
+import type { VmContext } from "./context.ts";
+import { stateDiskFile } from "./state-disk-file.ts";
+import { UndoStack } from "./undo.ts";
+
+export interface CreateRequest {
+  readonly id: string;
+  /** Absent: a free two-word name is chosen. */
+  readonly name: string | undefined;
+  readonly image: string;
+  readonly kernel: string;
+  readonly driver: string;
+  readonly vcpu: number;
+  readonly memoryMib: number;
+  readonly diskBytes: number;
+  readonly nested: boolean;
+  readonly autoRemove: boolean;
+}
+
+export const newVmId = (): string => newId("vm");
+
+/** Refuses what this host can never give. Pure. @throws resource_exceeds_host */
+export function checkFitsHost(request: { vcpu: number; memoryMib: number }, host: HostSize): void {
+  if (request.vcpu > host.cpus) {
+    throw BangerError.of("resource_exceeds_host", { what: "vcpu", asked: request.vcpu, available: host.cpus });
+  }
+  const available = Math.floor(host.memoryBytes / MIB);
+  if (request.memoryMib > available) {
+    throw BangerError.of("resource_exceeds_host", { what: "memory", asked: `${request.memoryMib} MiB`, available: `${available} MiB` });
+  }
+}
+
+/**
+ * Creates the VM in state `stopped`.
+ * @throws vm_name_taken | driver_unavailable | no_space | image and kernel errors | operation_cancelled; nothing is left then
+ */
+export async function createVm(context: VmContext, request: CreateRequest, work: Work): Promise<VmRecord> {
+  if (request.name !== undefined && context.vms.hasName(request.name)) {
+    throw BangerError.of("vm_name_taken", { name: request.name });
+  }
+  const { driver } = await context.drivers.select(request.driver);
+  if (request.nested && !driver.features.nested) {
+    throw BangerError.of("driver_unavailable", { driver: driver.name, reason: "it cannot nest", fix: "leave out --nested" });
+  }
+  const kernel = await context.kernels.ensure(request.kernel, work);
+  const image = await context.images.ensure(request.image, work);
+
+  const undo = new UndoStack();
+  try {
+    work.report.stage("creating", `${request.diskBytes / GIB}G disk`);
+    const record = insertRecord(context, {
+      id: request.id,
+      name: request.name ?? "",
+      state: "creating",
+      reason: null,
+      imageName: image.name,
+      imageDigest: image.digest,
+      kernelName: kernel.name,
+      kernelDigest: kernel.digest,
+      kernelRelease: kernel.release,
+      driver: driver.name,
+      vcpu: request.vcpu,
+      memoryMib: request.memoryMib,
+      diskBytes: request.diskBytes,
+      nested: request.nested,
+      autoRemove: request.autoRemove,
+      createdAt: Date.now(),
+      startedAt: null,
+      bootId: null,
+      boot: null,
+      machine: null,
+    });
+    undo.push(() => context.vms.delete(record.id));
+    const directory = vmDirectory(context.paths, record.id);
+    undo.push(() => rm(directory, { recursive: true, force: true }));
+    await mkdir(directory, { mode: 0o700 });
+    await context.bootFiles.makeStateDisk(record.diskBytes, stateDiskFile(directory), work);
+    work.signal.throwIfAborted();
+    context.vms.update(record.id, { state: "stopped" });
+    return { ...record, state: "stopped" };
+  } catch (error) {
+    for (const failure of await undo.unwind()) context.log.error({ failure }, "undoing a creation failed");
+    throw error;
+  }
+}
+
+const NAME_TRIES = 50;
+
+function insertRecord(context: VmContext, record: VmRecord): VmRecord {
+  if (record.name !== "") {
+    if (!context.vms.insert(record)) throw BangerError.of("vm_name_taken", { name: record.name });
+    return record;
+  }
+  for (let attempt = 0; attempt < NAME_TRIES; attempt++) {
+    // With thousands of VMs two words run out: later attempts get a number.
+    const suffix = attempt < NAME_TRIES / 2 ? "" : `-${attempt}${record.id.slice(-3)}`;
+    const named = { ...record, name: newName() + suffix };
+    if (context.vms.insert(named)) return named;
+  }
+  throw BangerError.of("vm_name_taken", { name: "(made up)" });
+}

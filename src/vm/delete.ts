@@ -1,0 +1,25 @@
+/** Deletes a VM: monitor, folder, record. Safe to be cut off anywhere: reconcile finishes it. */
+import { rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Work } from "../core/stage.ts";
+import { vmDirectory } from "../host/paths.ts";
+import type { VmContext } from "./context.ts";
+
+/** @param vm any state; a running one is killed without asking the guest, since its disk goes too */
+export async function deleteVm(context: VmContext, vm: { readonly id: string }, work: Work): Promise<void> {
+  work.report.stage("deleting");
+  const live = context.live.get(vm.id);
+  if (live) {
+    await live.kill();
+    context.live.remove(live);
+  }
+  context.forgetConsole(vm.id);
+  const directory = vmDirectory(context.paths, vm.id);
+  // Out of the way first: a folder under this name belongs to no VM, so a crash from here on leaves only rubbish that is removed at the next start.
+  const doomed = join(dirname(directory), `.tmp-deleted-${vm.id}`);
+  await rename(directory, doomed).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  context.vms.delete(vm.id);
+  await rm(doomed, { recursive: true, force: true });
+}

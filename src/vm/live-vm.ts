@@ -1,0 +1,86 @@
+/** A VM whose monitor runs: its machine, its agent session (re-opened when it was cut), its console log. */
+import { BangerError } from "../core/errors.ts";
+import { type GuestSession, openGuest } from "../guest/index.ts";
+import type { Machine } from "../vmm/driver.ts";
+import type { ConsoleLog } from "./console-log.ts";
+
+/** How long a running agent may take to answer a new session. Generous: software emulation on a busy host is slow. */
+const RECONNECT_MS = 20_000;
+
+export class LiveVm {
+  readonly id: string;
+  readonly machine: Machine;
+  readonly console: ConsoleLog;
+  /** Set when banger itself ends the machine, so that its end is not recorded as a death. */
+  ending = false;
+  #session: Promise<GuestSession> | null = null;
+
+  constructor(id: string, machine: Machine, console: ConsoleLog) {
+    this.id = id;
+    this.machine = machine;
+    this.console = console;
+    this.console.record(machine.console);
+  }
+
+  /** The agent session, opened when needed. @throws guest_unreachable | guest_protocol | agent_version */
+  guest(): Promise<GuestSession> {
+    this.#session ??= this.open(AbortSignal.timeout(RECONNECT_MS));
+    return this.#session;
+  }
+
+  /** Opens the session with a limit of the caller's: for the first hello of a boot. */
+  open(signal: AbortSignal): Promise<GuestSession> {
+    const session = this.#open(signal);
+    this.#session = session;
+    session.then(
+      (opened) => void opened.closed.then(() => this.#forget(session)),
+      () => this.#forget(session),
+    );
+    return session;
+  }
+
+  async #open(signal: AbortSignal): Promise<GuestSession> {
+    const channel = await this.machine.connectAgent();
+    const gone = this.machine.exited.then((exit) => {
+      throw BangerError.of("guest_unreachable", { reason: exit.reason });
+    });
+    gone.catch(() => {}); // only the race below cares
+    try {
+      return await Promise.race([openGuest(channel, { signal }), gone]);
+    } catch (error) {
+      channel.destroy();
+      throw error;
+    }
+  }
+
+  #forget(session: Promise<GuestSession>): void {
+    if (this.#session === session) this.#session = null;
+  }
+
+  /** Ends the monitor and forgets the session. */
+  async kill(): Promise<void> {
+    this.ending = true;
+    await this.machine.kill();
+  }
+}
+
+/** The VMs that run now. */
+export class LiveVms {
+  readonly #vms = new Map<string, LiveVm>();
+
+  get(id: string): LiveVm | undefined {
+    return this.#vms.get(id);
+  }
+
+  add(vm: LiveVm): void {
+    this.#vms.set(vm.id, vm);
+  }
+
+  remove(vm: LiveVm): void {
+    if (this.#vms.get(vm.id) === vm) this.#vms.delete(vm.id);
+  }
+
+  all(): LiveVm[] {
+    return [...this.#vms.values()];
+  }
+}

@@ -1,0 +1,101 @@
+/** Carries out what `reconcile` decides when the daemon starts. */
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { silent } from "../core/stage.ts";
+import { vmDirectory } from "../host/paths.ts";
+import type { VmRecord } from "../store/vms.ts";
+import type { Machine, MachineHandle } from "../vmm/driver.ts";
+import type { VmContext } from "./context.ts";
+import { deleteVm } from "./delete.ts";
+import { LiveVm } from "./live-vm.ts";
+import { type Action, reconcile } from "./reconcile.ts";
+import { becomeRunning } from "./start.ts";
+import { watchExit } from "./watch-exit.ts";
+
+const ADOPT_MS = 60_000;
+
+/**
+ * Brings records, monitors and folders together. Returns once every monitor is adopted or ended; sessions with adopted
+ * guests are opened when they are first needed.
+ * @param bootedAt when the host booted, milliseconds since the epoch
+ */
+export async function recoverVms(context: VmContext, bootedAt: number): Promise<void> {
+  const folder = join(context.paths.state, "vms");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const vms = context.vms.list();
+  const machines = await findMachines(context, vms);
+  const actions = reconcile(vms, {
+    alive: new Set(machines.keys()),
+    folders: await readdir(folder),
+    hostRebooted: (vm) => vm.startedAt !== null && vm.startedAt < bootedAt,
+  });
+  const byId = new Map(vms.map((vm) => [vm.id, vm]));
+  await Promise.all(
+    actions.map(async (action) => {
+      context.log.info({ ...action }, "reconcile");
+      if (action.kind === "remove_folder") {
+        await endStray(context, join(folder, action.name));
+        return rm(join(folder, action.name), { recursive: true, force: true });
+      }
+      const vm = byId.get(action.id);
+      if (vm) await carryOut(context, vm, machines.get(vm.id) ?? null, action);
+    }),
+  );
+}
+
+async function findMachines(context: VmContext, vms: readonly VmRecord[]): Promise<Map<string, Machine>> {
+  const found = await Promise.all(
+    vms.map(async (vm) => {
+      const handle = vm.machine as MachineHandle | null;
+      if (!handle) {
+        // A daemon that died between launch and record leaves a monitor that only its folder knows.
+        if (vm.state === "starting") await endStray(context, vmDirectory(context.paths, vm.id));
+        return null;
+      }
+      const machine = await context.drivers.byName(handle.driver).adopt(handle);
+      return machine && ([vm.id, machine] as const);
+    }),
+  );
+  return new Map(found.filter((entry) => entry !== null));
+}
+
+async function endStray(context: VmContext, directory: string): Promise<void> {
+  for (const driver of context.drivers.all()) await driver.endStray(directory);
+}
+
+async function carryOut(
+  context: VmContext,
+  vm: VmRecord,
+  machine: Machine | null,
+  action: Exclude<Action, { kind: "remove_folder" }>,
+): Promise<void> {
+  switch (action.kind) {
+    case "delete":
+      await machine?.kill();
+      return deleteVm(context, vm, { report: silent, signal: new AbortController().signal });
+    case "stop":
+      await machine?.kill();
+      return context.vms.update(vm.id, { state: "stopped", reason: action.reason, machine: null });
+    case "adopt":
+      if (machine) adopt(context, vm, machine);
+  }
+}
+
+function adopt(context: VmContext, vm: VmRecord, machine: Machine): void {
+  const live = new LiveVm(vm.id, machine, context.consoleOf(vm.id));
+  context.live.add(live);
+  watchExit(context, live);
+  if (vm.state !== "starting") return;
+  // Its start goes on in the background: the daemon must not wait for one slow guest.
+  void context.busy.hold(vm, "start", async () => {
+    try {
+      const session = await live.open(AbortSignal.timeout(ADOPT_MS));
+      await becomeRunning(context, vm, session, { launchedAt: vm.startedAt ?? Date.now(), attempts: 1 });
+    } catch (error) {
+      await live.kill();
+      context.live.remove(live);
+      const reason = `its start was cut off: ${(error as Error).message}`;
+      context.vms.update(vm.id, { state: "error", reason, machine: null });
+    }
+  });
+}

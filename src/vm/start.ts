@@ -1,0 +1,163 @@
+/** Starts a VM: launch, wait for the agent's hello, configure, `running`. A boot that hangs is tried once more. */
+import { asBangerError, BangerError } from "../core/errors.ts";
+import type { Work } from "../core/stage.ts";
+import { type GuestSession, waitSystem } from "../guest/index.ts";
+import { vmDirectory } from "../host/paths.ts";
+import type { BootRecord, VmRecord } from "../store/vms.ts";
+import type { Accelerator, Driver, LaunchSpec } from "../vmm/driver.ts";
+import { configureGuest } from "./configure.ts";
+import type { VmContext } from "./context.ts";
+import { LiveVm } from "./live-vm.ts";
+import { stateDiskFile } from "./state-disk-file.ts";
+import { watchExit } from "./watch-exit.ts";
+
+export type WaitFor = "agent" | "system" | "none";
+
+/**
+ * How long a boot may take to its hello before it counts as hung, first try and second. An idle host needs about 4 s in
+ * software emulation (docs/benchmarks.md); the rest is room for a busy one.
+ */
+const WATCHDOG_MS: Record<Accelerator, readonly [number, number]> = { kvm: [20_000, 60_000], tcg: [60_000, 180_000] };
+
+const CONSOLE_TAIL_LINES = 12;
+
+/**
+ * Starts a stopped VM and returns once it is `running` and what `wait` asks for holds.
+ * On failure no monitor is left; the VM is `error` with the reason (`stopped` when cancelled).
+ * @throws boot_failed | driver_unavailable | operation_cancelled
+ */
+export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, work: Work): Promise<void> {
+  const launchedAt = Date.now();
+  const { driver, spec, why } = await prepare(context, vm, work);
+  if (spec.accelerator === "tcg") work.report.notice(why);
+  context.vms.update(vm.id, { state: "starting", reason: null, startedAt: launchedAt, boot: null, bootId: null });
+  try {
+    const { live, session, attempts } = await bootWithRetry(context, driver, spec, work);
+    try {
+      await becomeRunning(context, vm, session, { launchedAt, attempts });
+      watchExit(context, live);
+      if (wait === "system") await settle(session, work);
+    } catch (error) {
+      await endMachine(context, live);
+      throw error;
+    }
+  } catch (error) {
+    throw recordFailure(context, vm, work, error);
+  }
+}
+
+/** Configures the guest and records that it runs. Also for a VM whose start was cut off by the daemon's end. */
+export async function becomeRunning(
+  context: VmContext,
+  vm: VmRecord,
+  session: GuestSession,
+  start: { readonly launchedAt: number; readonly attempts: number },
+): Promise<void> {
+  await configureGuest(session, vm.name, context.paths);
+  const { hello } = session;
+  const ms = (ns: number) => Math.round(ns / 1e6);
+  const boot: BootRecord = {
+    initMs: ms(hello.initNs),
+    rootMs: ms(hello.rootNs),
+    agentMs: ms(hello.agentNs),
+    readyMs: Date.now() - start.launchedAt,
+    attempts: start.attempts,
+  };
+  context.vms.update(vm.id, { state: "running", reason: null, bootId: hello.bootId, boot });
+}
+
+interface Prepared {
+  readonly driver: Driver;
+  readonly spec: LaunchSpec;
+  /** Why this accelerator, for people. */
+  readonly why: string;
+}
+
+async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Prepared> {
+  const [image, kernel, { driver, status }] = await Promise.all([
+    context.images.get(vm.imageDigest),
+    context.kernels.get(vm.kernelDigest),
+    context.drivers.select(vm.driver),
+  ]);
+  const directory = vmDirectory(context.paths, vm.id);
+  const spec: LaunchSpec = {
+    id: vm.id,
+    directory,
+    vcpu: vm.vcpu,
+    memoryMib: vm.memoryMib,
+    accelerator: status.accelerator,
+    kernel: kernel.vmlinuz,
+    initramfs: await context.bootFiles.initramfs(kernel, work),
+    kernelArgs: image.init ? [`banger.init=${image.init}`] : [],
+    disks: { base: image.rootfs, state: stateDiskFile(directory), modules: kernel.modules },
+    nested: vm.nested,
+  };
+  return { driver, spec, why: status.why };
+}
+
+interface Booted {
+  readonly live: LiveVm;
+  readonly session: GuestSession;
+  readonly attempts: number;
+}
+
+async function bootWithRetry(context: VmContext, driver: Driver, spec: LaunchSpec, work: Work): Promise<Booted> {
+  const limits = WATCHDOG_MS[spec.accelerator];
+  for (const [index, limit] of limits.entries()) {
+    work.report.stage("booting", index === 0 ? `${driver.name}/${spec.accelerator}` : "second attempt");
+    const booted = await boot(context, driver, spec, work, limit);
+    if (booted) return { ...booted, attempts: index + 1 };
+    context.log.warn({ vm: spec.id, limit }, "boot watchdog fired");
+    if (index === 0) work.report.notice(`the guest did not answer within ${limit / 1000} s; trying once more`);
+  }
+  throw new Error(`no sign of life within ${limits.map((ms) => `${ms / 1000} s`).join(", then ")}`);
+}
+
+/** One attempt; null when the watchdog fired. No monitor is left then, nor after a failure. */
+async function boot(
+  context: VmContext,
+  driver: Driver,
+  spec: LaunchSpec,
+  work: Work,
+  limit: number,
+): Promise<Omit<Booted, "attempts"> | null> {
+  const machine = await driver.launch(spec, work.signal);
+  const live = new LiveVm(spec.id, machine, context.consoleOf(spec.id));
+  context.vms.update(spec.id, { machine: machine.handle });
+  context.live.add(live);
+  const watchdog = AbortSignal.timeout(limit);
+  try {
+    return { live, session: await live.open(AbortSignal.any([watchdog, work.signal])) };
+  } catch (error) {
+    await endMachine(context, live);
+    if (watchdog.aborted && !work.signal.aborted) return null;
+    throw error;
+  }
+}
+
+async function settle(session: GuestSession, work: Work): Promise<void> {
+  work.report.stage("waiting for the system");
+  const cancelled = new Promise<never>((_, reject) => {
+    work.signal.addEventListener("abort", () => reject(work.signal.reason), { once: true });
+  });
+  const state = await Promise.race([waitSystem(session), cancelled]);
+  if (state !== "running") work.report.notice(`the guest's system is ${state}`);
+}
+
+async function endMachine(context: VmContext, live: LiveVm): Promise<void> {
+  await live.kill();
+  context.live.remove(live);
+  context.vms.update(live.id, { machine: null });
+}
+
+function recordFailure(context: VmContext, vm: VmRecord, work: Work, error: unknown): BangerError {
+  if (work.signal.aborted) {
+    context.vms.update(vm.id, { state: "stopped", reason: "its start was cancelled", machine: null });
+    return BangerError.of("operation_cancelled", { what: `starting ${vm.name}` });
+  }
+  const reason = asBangerError(error).code === "internal" ? (error as Error).message : asBangerError(error).message;
+  context.vms.update(vm.id, { state: "error", reason, machine: null });
+  const console = context.consoleOf(vm.id).read(CONSOLE_TAIL_LINES).toString("utf8").trim();
+  const tail = console ? `; its last lines:\n${console}` : "; it is empty";
+  return BangerError.of("boot_failed", { name: vm.name, reason, tail }, { cause: error });
+}

@@ -1,0 +1,16 @@
+/** Notices at once when a monitor ends by itself, and records why. */
+import type { VmContext } from "./context.ts";
+import type { LiveVm } from "./live-vm.ts";
+
+/** Follows a live VM to its end. An end that banger did not ask for makes the VM `stopped` with the reason. */
+export function watchExit(context: VmContext, live: LiveVm): void {
+  void live.machine.exited.then((exit) => {
+    context.live.remove(live);
+    if (live.ending) return;
+    const record = context.vms.get(live.id);
+    // `starting` and `stopping` have a pipeline that watches the machine itself and records what it means.
+    if (record?.state !== "running") return;
+    context.log.warn({ vm: live.id, reason: exit.reason }, "monitor ended");
+    context.vms.update(live.id, { state: "stopped", reason: exit.reason, machine: null });
+  });
+}
