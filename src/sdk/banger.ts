@@ -2,9 +2,10 @@
 import type { CreateVm, DaemonStatus, Image, Kernel, Operation, Vm, WaitFor } from "../api/schemas.ts";
 import { resolvePaths } from "../host/paths.ts";
 import { type ConnectOptions, dialler } from "./connect.ts";
+import type { Execution } from "./execution.ts";
 import { type Lease, openLease } from "./lease.ts";
 import { cancelOperation, type FollowOptions, follow, perform } from "./operations.ts";
-import { Sandbox } from "./sandbox.ts";
+import { type ExecOptions, Sandbox, startExecution } from "./sandbox.ts";
 import { vmDefaults } from "./sizes.ts";
 import { segment, Transport } from "./transport.ts";
 
@@ -107,6 +108,11 @@ export class Banger implements Disposable {
   /** One VM by name, id or unique id prefix. @throws vm_not_found | vm_ambiguous */
   async get(ref: string): Promise<Sandbox> {
     return new Sandbox(this.#transport, await this.#transport.json<Vm>(`/v1/vms/${segment(ref)}`));
+  }
+
+  /** Starts a process in a VM by name, id or unique id prefix, without asking for the VM first. */
+  exec(ref: string, argv: readonly string[], options: ExecOptions = {}): Execution {
+    return startExecution(this.#transport, `/v1/vms/${segment(ref)}`, argv, options);
   }
 
   /** What is made under a lease does not outlive this process, however it ends. */

@@ -37,7 +37,6 @@ export class Execution implements PromiseLike<ExecResult> {
   readonly #started = Promise.withResolvers<Started>();
   readonly #exited = Promise.withResolvers<ExitStatus>();
   readonly #detached = Promise.withResolvers<void>();
-  readonly #opened: Promise<WebSocket>;
   #socket: WebSocket | undefined;
   #over = false;
   #collected: Promise<ExecResult> | undefined;
@@ -59,8 +58,7 @@ export class Execution implements PromiseLike<ExecResult> {
         done();
       },
     }).on("error", () => {}); // writing to a process that is gone is not an error of its own: `exited` tells
-    this.#opened = transport.webSocket(path);
-    this.#opened.then(
+    transport.webSocket(path).then(
       (socket) => this.#begin(socket, first, signal),
       (error) => this.#fail(error),
     );
@@ -164,18 +162,18 @@ export class Execution implements PromiseLike<ExecResult> {
     const message = Buffer.allocUnsafe(chunk.length + 1);
     message[0] = CHANNEL.stdin;
     chunk.copy(message, 1);
-    this.#opened.then((socket) => {
-      if (this.#over) done();
-      else socket.send(message, { binary: true }, () => done());
-    }, done);
+    this.#whenStarted((socket) => socket.send(message, { binary: true }, () => done()), done);
   }
 
   #send(message: ExecClientMessage): void {
-    this.#opened.then(
-      (socket) => {
-        if (!this.#over) socket.send(JSON.stringify(message));
-      },
-      () => {},
-    );
+    this.#whenStarted((socket) => socket.send(JSON.stringify(message)));
+  }
+
+  /** Nothing follows the first message before the daemon has answered it. When the process is over, nothing is sent. */
+  #whenStarted(use: (socket: WebSocket) => void, otherwise: () => void = () => {}): void {
+    this.started.then(() => {
+      if (this.#over || !this.#socket) otherwise();
+      else use(this.#socket);
+    }, otherwise);
   }
 }

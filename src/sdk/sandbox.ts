@@ -91,22 +91,7 @@ export class Sandbox implements AsyncDisposable {
 
   /** Starts a process. Await it to get its output and status, or use its streams. */
   exec(argv: readonly string[], options: ExecOptions = {}): Execution {
-    const { env, cwd, user, pty, stdin, timeoutMs, onDisconnect, detach, login, label } = options;
-    const start: ExecStart = {
-      type: "start",
-      argv: [...argv],
-      ...(env && { env }),
-      ...(cwd !== undefined && { cwd }),
-      ...(user !== undefined && { user }),
-      ...(pty && { pty }),
-      stdin: stdin ?? false,
-      ...(timeoutMs !== undefined && { timeout_ms: timeoutMs }),
-      ...(onDisconnect && { on_disconnect: onDisconnect }),
-      ...(detach && { detach }),
-      ...(login && { login }),
-      ...(label !== undefined && { label }),
-    };
-    return new Execution(this.#transport, `${this.#path}/exec`, start, options.signal);
+    return startExecution(this.#transport, this.#path, argv, options);
   }
 
   /** Takes up a process again by the agent's id of it. */
@@ -168,4 +153,29 @@ export class Sandbox implements AsyncDisposable {
   ): Promise<Operation> {
     return perform(this.#transport, `${this.#path}${path}`, { method, body }, options);
   }
+}
+
+/** Starts a process in the VM with that API path. */
+export function startExecution(
+  transport: Transport,
+  vmPath: string,
+  argv: readonly string[],
+  options: ExecOptions,
+): Execution {
+  const { env, cwd, user, pty, stdin, timeoutMs, onDisconnect, detach, login, label } = options;
+  const start: ExecStart = {
+    type: "start",
+    argv: [...argv],
+    ...(env && { env }),
+    ...(cwd !== undefined && { cwd }),
+    ...(user !== undefined && { user }),
+    ...(pty && { pty }),
+    stdin: stdin ?? false,
+    ...(timeoutMs !== undefined && { timeout_ms: timeoutMs }),
+    ...(onDisconnect && { on_disconnect: onDisconnect }),
+    ...(detach && { detach }),
+    ...(login && { login }),
+    ...(label !== undefined && { label }),
+  };
+  return new Execution(transport, `${vmPath}/exec`, start, options.signal);
 }
