@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -14,12 +15,14 @@
 #include "loop.h"
 
 #define READ_PER_TURN (1u << 20) /* then others get their turn */
+#define AWAY_NS 1000000000ull
 
 static struct mux *mux;
 static struct source conn = {.fd = -1}, listener = {.fd = -1};
 static bool is_port;  /* the port stays open for good; a socket is closed with its host */
 static bool readable; /* an edge came and EAGAIN has not been seen since */
 static bool writable;
+static struct timer away;
 
 static void host_gone(void)
 {
@@ -27,6 +30,25 @@ static void host_gone(void)
     readable = false;
     if (!is_port)
         source_close(&conn);
+}
+
+static void away_fire(struct timer *t)
+{
+    (void)t;
+    struct pollfd p = {.fd = conn.fd, .events = POLLIN};
+    if (poll(&p, 1, 0) == 1 && (p.revents & POLLHUP) != 0)
+        host_gone();
+}
+
+/*
+ * "Host away" of a port travels on another queue than its data: it may be seen after the next host's first bytes, and
+ * must not end the session that those have started. So it only counts when it lasts; a shorter absence is what the sync
+ * at the start of every connection is for.
+ */
+static void host_away(void)
+{
+    readable = false;
+    timer_set(&away, AWAY_NS, away_fire);
 }
 
 static void conn_ready(struct source *s, uint32_t events)
@@ -65,6 +87,8 @@ static void input(void)
             mux_input(mux, (size_t)n);
         } else if (n < 0 && errno == EAGAIN) {
             readable = false;
+        } else if (n == 0 && is_port) {
+            host_away();
         } else if (n == 0 || errno != EINTR) {
             host_gone();
         }
