@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,8 +41,11 @@ struct waiting {
 
 struct watcher {
     int inotify;
-    int top; /* what is watched */
-    char *path;
+    char *path; /* as given, for messages */
+    /* Where the top is. It is not kept open: the kernel reports the end of a file only when nobody holds it. */
+    char *place;
+    dev_t dev;
+    ino_t ino;
     bool recursive;
     unsigned generation;
     unsigned count;
@@ -333,6 +337,33 @@ static int scan(struct watcher *w, struct node *at, int fd, bool tell, struct fa
 
 /* --- events ------------------------------------------------------------------------------------------------------ */
 
+/* Opens the watched directory again; ENOENT when another one, or none, has taken its place. */
+static int open_top(const struct watcher *w)
+{
+    struct stat st;
+    int fd = open(w->place, DIR_FLAGS | O_CLOEXEC);
+    if (fd < 0 || (fstat(fd, &st) == 0 && st.st_dev == w->dev && st.st_ino == w->ino))
+        return fd;
+    close(fd);
+    errno = ENOENT;
+    return -1;
+}
+
+/* Opens a directory of the tree. The top itself being gone or moved counts as a loss of events. */
+static int open_dir(struct watcher *w, const char *path)
+{
+    int top = open_top(w);
+    if (top < 0) {
+        w->overflow = true;
+        return -1;
+    }
+    int fd = beneath_open(top, path, strlen(path), DIR_FLAGS, true);
+    int err = errno;
+    close(top);
+    errno = err;
+    return fd;
+}
+
 /* A directory has appeared. Its content may be older than the watch: what is there is told, rather twice than never. */
 static int new_dir(struct watcher *w, struct node *parent, const char *name, struct failure *f)
 {
@@ -341,7 +372,7 @@ static int new_dir(struct watcher *w, struct node *parent, const char *name, str
         w->overflow = true;
         return 0;
     }
-    int fd = beneath_open(w->top, path, strlen(path), DIR_FLAGS, true);
+    int fd = open_dir(w, path);
     int err = errno;
     free(path);
     if (fd < 0)
@@ -362,9 +393,9 @@ static int rescan(struct watcher *w, struct failure *f)
     w->generation++;
     w->root->generation = w->generation;
     w->moved = NULL;
-    int fd = openat(w->top, ".", DIR_FLAGS | O_CLOEXEC);
+    int fd = open_top(w);
     if (fd < 0)
-        return errno == ENOENT ? 0 : watch_failed(w, errno, f);
+        return !is_exhausted(errno) ? 0 : watch_failed(w, errno, f);
     int result = scan(w, w->root, fd, false, f);
     for (unsigned i = 0; i < BUCKETS; i++)
         for (struct node *n = w->buckets[i]; n != NULL; n = n->next)
@@ -491,25 +522,39 @@ int watcher_fd(const struct watcher *w)
     return w->inotify;
 }
 
-static int start(struct watcher *w, struct failure *f)
+/* Notes what `top` is and where, and watches it. */
+static int start_at(struct watcher *w, int top, struct failure *f)
 {
+    char proc[40], place[PATH_MAX];
     struct stat st;
-    w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (w->inotify < 0)
+    snprintf(proc, sizeof proc, "/proc/self/fd/%d", top);
+    ssize_t n = readlink(proc, place, sizeof place - 1);
+    if (n < 0 || fstat(top, &st) != 0)
         return watch_failed(w, errno, f);
-    w->top = open(w->path, O_PATH | O_CLOEXEC);
-    if (w->top < 0 || fstat(w->top, &st) != 0)
-        return watch_failed(w, errno, f);
+    w->place = strndup(place, (size_t)n);
+    w->dev = st.st_dev;
+    w->ino = st.st_ino;
     w->recursive = w->recursive && S_ISDIR(st.st_mode);
-    int wd = watch_fd(w, w->top, ROOT_MASK);
+    int wd = watch_fd(w, top, ROOT_MASK);
     if (wd < 0)
         return watch_failed(w, errno, f);
     w->root = node_new(w, NULL, "", wd);
-    if (w->root == NULL)
-        return watch_failed(w, ENOMEM, f);
-    if (!w->recursive)
-        return 0;
-    int fd = openat(w->top, ".", DIR_FLAGS | O_CLOEXEC);
+    return w->root != NULL && w->place != NULL ? 0 : watch_failed(w, ENOMEM, f);
+}
+
+static int start(struct watcher *w, struct failure *f)
+{
+    w->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (w->inotify < 0)
+        return watch_failed(w, errno, f);
+    int top = open(w->path, O_PATH | O_CLOEXEC);
+    if (top < 0)
+        return watch_failed(w, errno, f);
+    int result = start_at(w, top, f);
+    close(top);
+    if (result != 0 || !w->recursive)
+        return result;
+    int fd = open_top(w);
     return fd < 0 ? watch_failed(w, errno, f) : scan(w, w->root, fd, false, f);
 }
 
@@ -524,7 +569,7 @@ struct watcher *watcher_open(const char *path, bool recursive, struct failure *f
         failure_errno(f, ENOMEM, "watch", path);
         return NULL;
     }
-    w->inotify = w->top = -1;
+    w->inotify = -1;
     w->recursive = recursive;
     if (start(w, f) == 0)
         return w;
@@ -539,8 +584,6 @@ void watcher_close(struct watcher *w)
     /* Closing the inotify fd removes its watches. */
     if (w->inotify >= 0)
         close(w->inotify);
-    if (w->top >= 0)
-        close(w->top);
     for (unsigned i = 0; i < BUCKETS; i++)
         while (w->buckets[i] != NULL) {
             struct node *n = w->buckets[i];
@@ -554,5 +597,6 @@ void watcher_close(struct watcher *w)
     }
     free(w->given);
     free(w->path);
+    free(w->place);
     free(w);
 }
