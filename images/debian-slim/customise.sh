@@ -61,11 +61,15 @@ mask systemd-random-seed.service systemd-machine-id-commit.service systemd-pstor
 mask systemd-networkd-wait-online.service systemd-timesyncd.service systemd-user-sessions.service
 mask dev-hugepages.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-kernel-config.mount \
   sys-fs-fuse-connections.mount proc-sys-fs-binfmt_misc.automount kmod-static-nodes.service \
-  systemd-tmpfiles-setup-dev.service
+  systemd-tmpfiles-setup-dev.service dev-mqueue.mount systemd-remount-fs.service systemd-binfmt.service \
+  systemd-repart.service systemd-pcrphase.service systemd-pcrphase-sysinit.service systemd-initctl.socket
+# Names modules to load; there are none, and without it the loader is not even started.
+rm -f "$etc/modules-load.d/modules.conf"
 # /run/nologin would only be removed by systemd-user-sessions.
 mkdir -p "$etc/tmpfiles.d" && ln -sf /dev/null "$etc/tmpfiles.d/systemd-nologin.conf"
-# The login manager starts when something asks for it.
-rm -f "$root/lib/systemd/system/multi-user.target.wants/systemd-logind.service"
+# The bus and the login manager start when something asks for them.
+wants=$root/lib/systemd/system/multi-user.target.wants
+rm -f "$wants/dbus.service" "$wants/systemd-logind.service"
 # Generators run at each start, whether there is anything to generate or not. The one for fstab stays.
 mkdir -p "$etc/systemd/system-generators"
 for generator in "$root"/lib/systemd/system-generators/*; do

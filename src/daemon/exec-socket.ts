@@ -3,7 +3,14 @@ import type { Readable } from "node:stream";
 import type { WebSocket } from "ws";
 import { type ExecServerMessage, type ExecStart, execClientMessage } from "../api/exec.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
-import { attachProcess, type GuestProcess, type GuestSession, resizeProcess, signalProcess, startProcess } from "../guest/index.ts";
+import {
+  attachProcess,
+  type GuestProcess,
+  type GuestSession,
+  resizeProcess,
+  signalProcess,
+  startProcess,
+} from "../guest/index.ts";
 
 /** Output on its way to the client; more waits in the guest. */
 const MAX_IN_FLIGHT = 512 * 1024;
@@ -19,13 +26,22 @@ export async function serveExec(socket: WebSocket, openGuest: () => Promise<Gues
     const session = await openGuest();
     const first = await inbox.first;
     const process = await open(session, first);
-    send(socket, { type: "started", proc: process.proc, pid: process.pid, stdout_offset: process.stdoutOffset, stderr_offset: process.stderrOffset });
+    send(socket, {
+      type: "started",
+      proc: process.proc,
+      pid: process.pid,
+      stdout_offset: process.stdoutOffset,
+      stderr_offset: process.stderrOffset,
+    });
     if (first.type === "start" && first.detach) {
       send(socket, { type: "detached" });
     } else {
       socket.once("close", () => process.detach());
       inbox.deliverTo(session, process);
-      await Promise.all([pump(socket, process.stdout, CHANNEL.stdout), pump(socket, process.stderr, CHANNEL.stderr)]);
+      await Promise.all([
+        pump(socket, process.stdout, CHANNEL.stdout),
+        pump(socket, process.stderr, CHANNEL.stderr),
+      ]);
       const exit = await process.exited;
       send(socket, { type: "exited", code: exit.code, signal: exit.signal, timed_out: exit.timedOut });
     }
@@ -48,7 +64,10 @@ function open(session: GuestSession, message: FirstMessage): Promise<GuestProces
       ...(message.on_disconnect ? { onDisconnect } : {}),
     });
   }
-  return startProcess(session, { ...processSpec(message), onDisconnect: message.detach ? "keep" : onDisconnect });
+  return startProcess(session, {
+    ...processSpec(message),
+    onDisconnect: message.detach ? "keep" : onDisconnect,
+  });
 }
 
 function processSpec(message: ExecStart) {
@@ -78,7 +97,8 @@ class Inbox {
         socket.pause();
         try {
           const message = parse(data, binary);
-          if (message.type !== "start" && message.type !== "attach") throw badMessage("the first message must be start or attach");
+          if (message.type !== "start" && message.type !== "attach")
+            throw badMessage("the first message must be start or attach");
           resolve(message);
         } catch (error) {
           reject(error);
@@ -104,7 +124,8 @@ class Inbox {
         const ignoreEnded = () => {}; // a signal that crosses the process' end is not an error
         if (message.type === "eof") process.stdin.end();
         else if (message.type === "resize") resizeProcess(session, process.proc, message).catch(ignoreEnded);
-        else if (message.type === "signal") signalProcess(session, process.proc, message.signal).catch(ignoreEnded);
+        else if (message.type === "signal")
+          signalProcess(session, process.proc, message.signal).catch(ignoreEnded);
       } catch (error) {
         send(socket, { type: "error", error: asBangerError(error).toBody() });
         socket.close(1008);

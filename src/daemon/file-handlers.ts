@@ -1,12 +1,21 @@
 /** Routes of files in the guest. Bytes pass through as streams; memory does not grow with their size. */
 import type { FileEntry } from "../api/schemas.ts";
-import * as guest from "../guest/index.ts";
 import type { GuestSession } from "../guest/index.ts";
-import { openEventSink } from "./server-sent-events.ts";
+import * as guest from "../guest/index.ts";
 import type { Handlers } from "./server.ts";
+import { openEventSink } from "./server-sent-events.ts";
 
 type FileRoute =
-  | "statFile" | "listFiles" | "readFile" | "writeFile" | "makeDirectory" | "moveFile" | "removeFile" | "watchFiles" | "readArchive" | "writeArchive";
+  | "statFile"
+  | "listFiles"
+  | "readFile"
+  | "writeFile"
+  | "makeDirectory"
+  | "moveFile"
+  | "removeFile"
+  | "watchFiles"
+  | "readArchive"
+  | "writeArchive";
 
 /** A listing is one JSON document: a folder with more entries than this is refused rather than collected. */
 const MAX_LISTED = 100_000;
@@ -29,15 +38,24 @@ export function fileHandlers(vms: GuestSessions): Pick<Handlers, FileRoute> {
     readFile: async ({ params, query }) => guest.readFile(await session(params), query.path),
     writeFile: async ({ params, query, body }) => {
       const mode = query.mode === undefined ? {} : { mode: Number.parseInt(query.mode, 8) };
-      await guest.writeFile(await session(params), query.path, body, { ...mode, makeParents: query.parents ?? false });
+      await guest.writeFile(await session(params), query.path, body, {
+        ...mode,
+        makeParents: query.parents ?? false,
+      });
     },
-    makeDirectory: async ({ params, body }) => guest.makeDirectory(await session(params), body.path, { parents: body.parents ?? false }),
-    moveFile: async ({ params, body }) => guest.moveFile(await session(params), body.from, body.to, { replace: body.replace ?? false }),
-    removeFile: async ({ params, query }) => guest.removeFile(await session(params), query.path, { recursive: query.recursive ?? false }),
+    makeDirectory: async ({ params, body }) =>
+      guest.makeDirectory(await session(params), body.path, { parents: body.parents ?? false }),
+    moveFile: async ({ params, body }) =>
+      guest.moveFile(await session(params), body.from, body.to, { replace: body.replace ?? false }),
+    removeFile: async ({ params, query }) =>
+      guest.removeFile(await session(params), query.path, { recursive: query.recursive ?? false }),
     watchFiles: async ({ params, query, reply }) => {
       const opened = await session(params);
       const stop = new AbortController();
-      const changes = guest.watchFiles(opened, query.path, { recursive: query.recursive ?? false, signal: stop.signal });
+      const changes = guest.watchFiles(opened, query.path, {
+        recursive: query.recursive ?? false,
+        signal: stop.signal,
+      });
       const first = changes[Symbol.asyncIterator]();
       const sink = openEventSink(reply);
       sink.closed.addEventListener("abort", () => stop.abort());

@@ -8,8 +8,8 @@ import { fileHandlers } from "./file-handlers.ts";
 import type { Leases } from "./leases.ts";
 import { openLogs } from "./logs.ts";
 import type { Operations } from "./operations.ts";
-import { openEventSink } from "./server-sent-events.ts";
 import type { Handlers } from "./server.ts";
+import { openEventSink } from "./server-sent-events.ts";
 import { storeHandlers } from "./store-handlers.ts";
 import type { VmService } from "./vm-service.ts";
 

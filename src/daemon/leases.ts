@@ -21,7 +21,11 @@ export class Leases {
   attach(lease: string, cleanUp: CleanUp): void {
     const cleanUps = this.#leases.get(lease);
     if (!cleanUps) {
-      throw BangerError.of("invalid_argument", { what: "lease", problem: `'${lease}' is not open`, accepted: "the id from GET /v1/lease, while that connection is open" });
+      throw BangerError.of("invalid_argument", {
+        what: "lease",
+        problem: `'${lease}' is not open`,
+        accepted: "the id from GET /v1/lease, while that connection is open",
+      });
     }
     cleanUps.add(cleanUp);
   }

@@ -49,6 +49,8 @@ function nextChange(folder: string, deadline: AbortSignal): Promise<void> {
       watcher.close();
       resolve();
     });
-    deadline.addEventListener("abort", () => reject(new Error("the other daemon did not become ready")), { once: true });
+    deadline.addEventListener("abort", () => reject(new Error("the other daemon did not become ready")), {
+      once: true,
+    });
   });
 }

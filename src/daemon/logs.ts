@@ -5,7 +5,11 @@ import type { VmContext } from "../vm/context.ts";
 const MAX_BUFFERED = 1024 * 1024;
 
 /** @param query.tail last lines only; query.follow goes on until the client leaves or the VM stops */
-export function openLogs(context: VmContext, id: string, query: { readonly tail?: number | undefined; readonly follow?: boolean | undefined }): Readable {
+export function openLogs(
+  context: VmContext,
+  id: string,
+  query: { readonly tail?: number | undefined; readonly follow?: boolean | undefined },
+): Readable {
   const log = context.consoleOf(id);
   const kept = log.read(query.tail);
   const live = query.follow ? context.live.get(id) : undefined;

@@ -120,7 +120,8 @@ export class Operations {
 
   #forgetOld(): void {
     const ended = [...this.#operations.values()].filter((operation) => operation.view.state !== "running");
-    for (const operation of ended.slice(0, Math.max(0, ended.length - KEPT))) this.#operations.delete(operation.view.id);
+    for (const operation of ended.slice(0, Math.max(0, ended.length - KEPT)))
+      this.#operations.delete(operation.view.id);
   }
 }
 

@@ -1,7 +1,8 @@
 /** HTTP over the unix socket: every route of src/api/routes.ts bound to its handler, checked by its schema. */
+
+import type { Readable } from "node:stream";
 import websocket from "@fastify/websocket";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import type { Readable } from "node:stream";
 import type { WebSocket } from "ws";
 import type { z } from "zod";
 import { ROUTES, type Route, type RouteName } from "../api/routes.ts";
@@ -15,7 +16,11 @@ const NEVER = 2 ** 31 - 1;
 
 type Parsed<T> = T extends z.ZodType ? z.output<T> : T extends "stream" ? Readable : undefined;
 type Of<R, K extends string> = R extends { readonly [P in K]: infer V } ? V : undefined;
-type ReplyOf<R extends Route> = R["reply"] extends z.ZodType ? z.output<R["reply"]> : R["reply"] extends "stream" ? Readable : void;
+type ReplyOf<R extends Route> = R["reply"] extends z.ZodType
+  ? z.output<R["reply"]>
+  : R["reply"] extends "stream"
+    ? Readable
+    : void;
 
 /** What a handler gets: path parameters, checked query and body, and the raw pair for streams. */
 export interface Call<R extends Route> {
@@ -28,10 +33,16 @@ export interface Call<R extends Route> {
   readonly request: FastifyRequest;
 }
 
-type HttpRoutes = { [N in RouteName as (typeof ROUTES)[N]["reply"] extends "websocket" ? never : N]: (typeof ROUTES)[N] };
-type SocketRoutes = { [N in RouteName as (typeof ROUTES)[N]["reply"] extends "websocket" ? N : never]: (typeof ROUTES)[N] };
+type HttpRoutes = {
+  [N in RouteName as (typeof ROUTES)[N]["reply"] extends "websocket" ? never : N]: (typeof ROUTES)[N];
+};
+type SocketRoutes = {
+  [N in RouteName as (typeof ROUTES)[N]["reply"] extends "websocket" ? N : never]: (typeof ROUTES)[N];
+};
 
-export type Handlers = { readonly [N in keyof HttpRoutes]: (call: Call<HttpRoutes[N]>) => Promise<ReplyOf<HttpRoutes[N]>> } & {
+export type Handlers = {
+  readonly [N in keyof HttpRoutes]: (call: Call<HttpRoutes[N]>) => Promise<ReplyOf<HttpRoutes[N]>>;
+} & {
   readonly [N in keyof SocketRoutes]: (socket: WebSocket, params: Record<string, string>) => Promise<void>;
 };
 
@@ -45,24 +56,33 @@ export async function buildServer(handlers: Handlers): Promise<FastifyInstance> 
     http: { connectionsCheckingInterval: NEVER },
     routerOptions: { maxParamLength: 200 },
   });
-  await server.register(websocket, { options: { maxPayload: MAX_WEBSOCKET_MESSAGE, perMessageDeflate: false } });
+  await server.register(websocket, {
+    options: { maxPayload: MAX_WEBSOCKET_MESSAGE, perMessageDeflate: false },
+  });
   for (const type of ["application/octet-stream", "application/x-tar"]) {
-    server.addContentTypeParser(type, { bodyLimit: Number.MAX_SAFE_INTEGER }, (_request, payload, done) => done(null, payload));
+    server.addContentTypeParser(type, { bodyLimit: Number.MAX_SAFE_INTEGER }, (_request, payload, done) =>
+      done(null, payload),
+    );
   }
   server.setErrorHandler((thrown, _request, reply) => {
     const error = fromFramework(thrown);
     void reply.status(error.status).send(error.toBody());
   });
   server.setNotFoundHandler((request, reply) => {
-    const error = BangerError.of("not_implemented_route", { method: request.method, path: request.url.slice(0, 200) });
+    const error = BangerError.of("not_implemented_route", {
+      method: request.method,
+      path: request.url.slice(0, 200),
+    });
     void reply.status(error.status).send(error.toBody());
   });
-  for (const name of Object.keys(ROUTES) as RouteName[]) register(server, ROUTES[name], handlers[name] as AnyHandler);
+  for (const name of Object.keys(ROUTES) as RouteName[])
+    register(server, ROUTES[name], handlers[name] as AnyHandler);
   return server;
 }
 
 // The table of handlers is checked by `Handlers`; here the routes are only walked.
-type AnyHandler = ((call: unknown) => Promise<unknown>) & ((socket: WebSocket, params: Record<string, string>) => Promise<void>);
+type AnyHandler = ((call: unknown) => Promise<unknown>) &
+  ((socket: WebSocket, params: Record<string, string>) => Promise<void>);
 
 function register(server: FastifyInstance, route: Route, handler: AnyHandler): void {
   const url = route.path.replace(/\{(\w+)\}/g, ":$1");
@@ -98,12 +118,16 @@ function check(schema: z.ZodType | undefined, value: unknown): unknown {
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const where = issue?.path.join(".");
-  throw BangerError.of("invalid_request", { problem: `${where ? `${where}: ` : ""}${issue?.message ?? "not valid"}` });
+  throw BangerError.of("invalid_request", {
+    problem: `${where ? `${where}: ` : ""}${issue?.message ?? "not valid"}`,
+  });
 }
 
 function requireStream(body: unknown): unknown {
   if (typeof (body as Readable | null)?.pipe === "function") return body;
-  throw BangerError.of("invalid_request", { problem: "the body must be application/octet-stream or application/x-tar" });
+  throw BangerError.of("invalid_request", {
+    problem: "the body must be application/octet-stream or application/x-tar",
+  });
 }
 
 function fromFramework(thrown: unknown): BangerError {

@@ -13,9 +13,15 @@ export interface Stores {
 
 type StoreRoute = "listImages" | "pullImage" | "listKernels" | "pullKernel";
 
-export function storeHandlers(context: VmContext & Stores, operations: Operations): Pick<Handlers, StoreRoute> {
+export function storeHandlers(
+  context: VmContext & Stores,
+  operations: Operations,
+): Pick<Handlers, StoreRoute> {
   const usedBy = (key: "imageDigest" | "kernelDigest", digest: string) =>
-    context.vms.list().filter((vm) => vm[key] === digest).map((vm) => vm.name);
+    context.vms
+      .list()
+      .filter((vm) => vm[key] === digest)
+      .map((vm) => vm.name);
   return {
     listImages: async ({ query }) => {
       const here = (await context.images.list()).map(
@@ -56,8 +62,17 @@ export function storeHandlers(context: VmContext & Stores, operations: Operation
   };
 }
 
-function missing(available: readonly { readonly name: string; readonly description: string; readonly installed: boolean }[]): Image[] {
+function missing(
+  available: readonly { readonly name: string; readonly description: string; readonly installed: boolean }[],
+): Image[] {
   return available
     .filter((entry) => !entry.installed)
-    .map((entry) => ({ name: entry.name, digest: null, source: entry.description, size_bytes: null, created_at: null, used_by: [] }));
+    .map((entry) => ({
+      name: entry.name,
+      digest: null,
+      source: entry.description,
+      size_bytes: null,
+      created_at: null,
+      used_by: [],
+    }));
 }

@@ -1,6 +1,7 @@
 /** The VM operations that the API offers: each checks first, then starts an operation. */
-import { cpus, totalmem } from "node:os";
+
 import { stat } from "node:fs/promises";
+import { cpus, totalmem } from "node:os";
 import type { BootTimings, CreateVm, Operation, Vm, WaitFor } from "../api/schemas.ts";
 import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
@@ -51,7 +52,12 @@ export class VmService {
     const vm = this.find(ref);
     const live = this.#context.live.get(vm.id);
     if (!live || vm.state !== "running") {
-      throw BangerError.of("vm_wrong_state", { name: vm.name, state: vm.state, wanted: "running", hint: `banger vm start ${vm.name}` });
+      throw BangerError.of("vm_wrong_state", {
+        name: vm.name,
+        state: vm.state,
+        wanted: "running",
+        hint: `banger vm start ${vm.name}`,
+      });
     }
     return live.guest();
   }
@@ -64,8 +70,12 @@ export class VmService {
   create(request: CreateVm): Operation {
     const { config, vms } = this.#context;
     if (request.name !== undefined) checkName(request.name);
-    checkFitsHost({ vcpu: request.vcpu, memoryMib: request.memory_mib }, { cpus: cpus().length, memoryBytes: totalmem() });
-    if (request.name !== undefined && vms.hasName(request.name)) throw BangerError.of("vm_name_taken", { name: request.name });
+    checkFitsHost(
+      { vcpu: request.vcpu, memoryMib: request.memory_mib },
+      { cpus: cpus().length, memoryBytes: totalmem() },
+    );
+    if (request.name !== undefined && vms.hasName(request.name))
+      throw BangerError.of("vm_name_taken", { name: request.name });
 
     const id = newVmId();
     let operation: Operation | null = null;
@@ -99,12 +109,16 @@ export class VmService {
 
   start(ref: string, wait: WaitFor): Operation {
     const vm = this.#inState(ref, ["stopped", "error"], "stopped");
-    return this.#operations.start("start", vm.id, (work) => this.#context.busy.hold(vm, "start", () => startVm(this.#context, vm, wait, work)));
+    return this.#operations.start("start", vm.id, (work) =>
+      this.#context.busy.hold(vm, "start", () => startVm(this.#context, vm, wait, work)),
+    );
   }
 
   stop(ref: string, timeoutMs: number = DEFAULT_STOP_MS): Operation {
     const vm = this.#inState(ref, ["running", "paused", "stopped", "error"], "running");
-    return this.#operations.start("stop", vm.id, (work) => this.#context.busy.hold(vm, "stop", () => stopVm(this.#context, vm, timeoutMs, work)));
+    return this.#operations.start("stop", vm.id, (work) =>
+      this.#context.busy.hold(vm, "stop", () => stopVm(this.#context, vm, timeoutMs, work)),
+    );
   }
 
   /** Deletes a VM in any state. An operation that holds it is cancelled first. */
@@ -135,7 +149,9 @@ export class VmService {
   }
 
   async #cancelOthers(id: string): Promise<void> {
-    const others = this.#operations.list().filter((o) => o.target === id && o.state === "running" && o.kind !== "delete");
+    const others = this.#operations
+      .list()
+      .filter((o) => o.target === id && o.state === "running" && o.kind !== "delete");
     await Promise.all(others.map((other) => this.#operations.cancel(other.id)));
     await this.#context.busy.idle(id);
   }

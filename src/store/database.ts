@@ -16,7 +16,8 @@ export function openDatabase(path: string): Database {
     database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
     checkIntegrity(database);
     const found = schemaVersion(database);
-    if (found > MIGRATIONS.length) throw BangerError.of("database_newer", { found, known: MIGRATIONS.length });
+    if (found > MIGRATIONS.length)
+      throw BangerError.of("database_newer", { found, known: MIGRATIONS.length });
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000");
     if (found < MIGRATIONS.length) migrate(database, path, found);
     return database;

@@ -38,7 +38,9 @@ export interface VmRecord {
 }
 
 /** What may change after creation. */
-export type VmChange = Partial<Pick<VmRecord, "state" | "reason" | "autoRemove" | "startedAt" | "bootId" | "boot" | "machine">>;
+export type VmChange = Partial<
+  Pick<VmRecord, "state" | "reason" | "autoRemove" | "startedAt" | "bootId" | "boot" | "machine">
+>;
 
 const COLUMNS: Record<keyof VmRecord, string> = {
   id: "id",

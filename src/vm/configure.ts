@@ -17,6 +17,9 @@ export async function configureGuest(session: GuestSession, name: string, paths:
   });
   if (gitConfig) {
     // Only where the guest has none: what the user changed in the guest stays.
-    await writeFile(session, "/root/.gitconfig", Buffer.from(gitConfig), { mode: 0o644, exclusive: true }).catch(() => {});
+    await writeFile(session, "/root/.gitconfig", Buffer.from(gitConfig), {
+      mode: 0o644,
+      exclusive: true,
+    }).catch(() => {});
   }
 }

@@ -33,7 +33,11 @@ export class ConsoleLog {
 
   /** The kept output; with `lines`, only that many last lines. */
   read(lines?: number): Buffer {
-    const whole = Buffer.concat([`${this.#path}.1`, this.#path].map((path) => (existsSync(path) ? readFileSync(path) : Buffer.alloc(0))));
+    const whole = Buffer.concat(
+      [`${this.#path}.1`, this.#path].map((path) =>
+        existsSync(path) ? readFileSync(path) : Buffer.alloc(0),
+      ),
+    );
     return lines === undefined ? whole : lastLines(whole, lines);
   }
 

@@ -6,8 +6,8 @@ import type { Image } from "../images/store.ts";
 import type { Kernel } from "../kernels/store.ts";
 import type { VmRepository } from "../store/vms.ts";
 import type { Driver, DriverStatus } from "../vmm/driver.ts";
-import type { ConsoleLog } from "./console-log.ts";
 import type { BusyVms } from "./busy.ts";
+import type { ConsoleLog } from "./console-log.ts";
 import type { LiveVms } from "./live-vm.ts";
 
 export interface ImageSource {

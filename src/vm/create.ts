@@ -4,8 +4,8 @@ import { BangerError } from "../core/errors.ts";
 import { newId, newName } from "../core/ids.ts";
 import type { Work } from "../core/stage.ts";
 import { GIB, MIB } from "../core/units.ts";
-import { vmDirectory } from "../host/paths.ts";
 import type { HostSize } from "../core/vm-defaults.ts";
+import { vmDirectory } from "../host/paths.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "./context.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
@@ -30,11 +30,19 @@ export const newVmId = (): string => newId("vm");
 /** Refuses what this host can never give. Pure. @throws resource_exceeds_host */
 export function checkFitsHost(request: { vcpu: number; memoryMib: number }, host: HostSize): void {
   if (request.vcpu > host.cpus) {
-    throw BangerError.of("resource_exceeds_host", { what: "vcpu", asked: request.vcpu, available: host.cpus });
+    throw BangerError.of("resource_exceeds_host", {
+      what: "vcpu",
+      asked: request.vcpu,
+      available: host.cpus,
+    });
   }
   const available = Math.floor(host.memoryBytes / MIB);
   if (request.memoryMib > available) {
-    throw BangerError.of("resource_exceeds_host", { what: "memory", asked: `${request.memoryMib} MiB`, available: `${available} MiB` });
+    throw BangerError.of("resource_exceeds_host", {
+      what: "memory",
+      asked: `${request.memoryMib} MiB`,
+      available: `${available} MiB`,
+    });
   }
 }
 
@@ -48,7 +56,11 @@ export async function createVm(context: VmContext, request: CreateRequest, work:
   }
   const { driver } = await context.drivers.select(request.driver);
   if (request.nested && !driver.features.nested) {
-    throw BangerError.of("driver_unavailable", { driver: driver.name, reason: "it cannot nest", fix: "leave out --nested" });
+    throw BangerError.of("driver_unavailable", {
+      driver: driver.name,
+      reason: "it cannot nest",
+      fix: "leave out --nested",
+    });
   }
   const kernel = await context.kernels.ensure(request.kernel, work);
   const image = await context.images.ensure(request.image, work);

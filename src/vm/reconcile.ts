@@ -28,7 +28,9 @@ export function reconcile(vms: readonly VmRecord[], facts: Facts): Action[] {
   const known = new Set(vms.map((vm) => vm.id));
   return [
     ...vms.flatMap((vm) => reconcileVm(vm, facts) ?? []),
-    ...facts.folders.filter((name) => !known.has(name)).map((name): Action => ({ kind: "remove_folder", name })),
+    ...facts.folders
+      .filter((name) => !known.has(name))
+      .map((name): Action => ({ kind: "remove_folder", name })),
   ];
 }
 
@@ -41,7 +43,9 @@ function reconcileVm(vm: VmRecord, facts: Facts): Action | null {
     case "running":
     case "paused":
     case "starting":
-      return alive ? { kind: "adopt", id: vm.id } : { kind: "stop", id: vm.id, reason: deathReason(vm, facts) };
+      return alive
+        ? { kind: "adopt", id: vm.id }
+        : { kind: "stop", id: vm.id, reason: deathReason(vm, facts) };
     case "stopping":
       return { kind: "stop", id: vm.id, reason: "stopped; the daemon was restarted meanwhile" };
     case "stopped":

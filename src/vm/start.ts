@@ -17,7 +17,10 @@ export type WaitFor = "agent" | "system" | "none";
  * How long a boot may take to its hello before it counts as hung, first try and second. An idle host needs about 4 s in
  * software emulation (docs/benchmarks.md); the rest is room for a busy one.
  */
-const WATCHDOG_MS: Record<Accelerator, readonly [number, number]> = { kvm: [20_000, 60_000], tcg: [60_000, 180_000] };
+const WATCHDOG_MS: Record<Accelerator, readonly [number, number]> = {
+  kvm: [20_000, 60_000],
+  tcg: [60_000, 180_000],
+};
 
 const CONSOLE_TAIL_LINES = 12;
 
@@ -30,7 +33,13 @@ export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, w
   const launchedAt = Date.now();
   const { driver, spec, why } = await prepare(context, vm, work);
   if (spec.accelerator === "tcg") work.report.notice(why);
-  context.vms.update(vm.id, { state: "starting", reason: null, startedAt: launchedAt, boot: null, bootId: null });
+  context.vms.update(vm.id, {
+    state: "starting",
+    reason: null,
+    startedAt: launchedAt,
+    boot: null,
+    bootId: null,
+  });
   try {
     const { live, session, attempts } = await bootWithRetry(context, driver, spec, work);
     try {
@@ -101,14 +110,20 @@ interface Booted {
   readonly attempts: number;
 }
 
-async function bootWithRetry(context: VmContext, driver: Driver, spec: LaunchSpec, work: Work): Promise<Booted> {
+async function bootWithRetry(
+  context: VmContext,
+  driver: Driver,
+  spec: LaunchSpec,
+  work: Work,
+): Promise<Booted> {
   const limits = WATCHDOG_MS[spec.accelerator];
   for (const [index, limit] of limits.entries()) {
     work.report.stage("booting", index === 0 ? `${driver.name}/${spec.accelerator}` : "second attempt");
     const booted = await boot(context, driver, spec, work, limit);
     if (booted) return { ...booted, attempts: index + 1 };
     context.log.warn({ vm: spec.id, limit }, "boot watchdog fired");
-    if (index === 0) work.report.notice(`the guest did not answer within ${limit / 1000} s; trying once more`);
+    if (index === 0)
+      work.report.notice(`the guest did not answer within ${limit / 1000} s; trying once more`);
   }
   throw new Error(`no sign of life within ${limits.map((ms) => `${ms / 1000} s`).join(", then ")}`);
 }
@@ -155,7 +170,8 @@ function recordFailure(context: VmContext, vm: VmRecord, work: Work, error: unkn
     context.vms.update(vm.id, { state: "stopped", reason: "its start was cancelled", machine: null });
     return BangerError.of("operation_cancelled", { what: `starting ${vm.name}` });
   }
-  const reason = asBangerError(error).code === "internal" ? (error as Error).message : asBangerError(error).message;
+  const reason =
+    asBangerError(error).code === "internal" ? (error as Error).message : asBangerError(error).message;
   context.vms.update(vm.id, { state: "error", reason, machine: null });
   const console = context.consoleOf(vm.id).read(CONSOLE_TAIL_LINES).toString("utf8").trim();
   const tail = console ? `; its last lines:\n${console}` : "; it is empty";

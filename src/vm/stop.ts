@@ -31,7 +31,9 @@ async function powerOffWithin(live: LiveVm, timeoutMs: number, work: Work): Prom
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), timeoutMs);
   const late = new Promise<false>((resolve) => {
-    AbortSignal.any([deadline.signal, work.signal]).addEventListener("abort", () => resolve(false), { once: true });
+    AbortSignal.any([deadline.signal, work.signal]).addEventListener("abort", () => resolve(false), {
+      once: true,
+    });
   });
   const down = (async () => {
     const session = await live.guest();

@@ -100,10 +100,10 @@ export function helloFields(changes: { generation?: number; ops?: number[] } = {
 }
 
 /** An open session and its scripted agent. */
-export async function scripted(): Promise<{ session: GuestSession; agent: ScriptedAgent }> {
+export async function scripted(): Promise<{ session: GuestSession; agent: ScriptedAgent; host: Duplex }> {
   const { host, agent } = wires();
   const [session] = await Promise.all([openGuest(host, { timeoutMs: 5000 }), agent.greet()]);
-  return { session, agent };
+  return { session, agent, host };
 }
 
 /** Both ends of a connection before the session starts. */

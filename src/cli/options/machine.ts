@@ -1,0 +1,133 @@
+/** The options that say what VM to make, shared by `run` and `create`. */
+import { BangerError } from "../../core/errors.ts";
+import { checkName } from "../../core/ids.ts";
+import { formatSize, GIB, MIB, parseSize } from "../../core/units.ts";
+import type { HostSize, VmDefaults } from "../../core/vm-defaults.ts";
+import type { CreateOptions, DaemonStatus } from "../../sdk/index.ts";
+import { choice, flag, parsed, text, type Values } from "../command.ts";
+
+/** What the contract accepts (src/api LIMITS; a test keeps them equal). Not imported: that would load the schemas. */
+export const LIMITS = {
+  vcpu: { min: 1, max: 64 },
+  memoryMib: { min: 128, max: 1024 * 1024 },
+  diskBytes: { min: 256 * MIB, max: 16 * 1024 * GIB },
+} as const;
+
+export const machineOptions = {
+  name: parsed("--name <name>", "a DNS label; a two-word name is made when absent", checkName),
+  image: text("--image <image>", "root filesystem to start from"),
+  kernel: text("--kernel <kernel>", "kernel to boot"),
+  vcpu: parsed("--vcpu <n>", "virtual processors", parseVcpu),
+  memory: parsed("--memory <size>", "memory: 512M, 4G; a bare number is MiB", parseMemory),
+  diskSize: parsed("--disk-size <size>", "disk: 8G, 512M; a bare number is GiB", parseDisk),
+  driver: choice("--driver <driver>", "what runs the VM", ["auto", "qemu"]),
+  nested: flag("--nested", "virtualization inside the guest"),
+  wait: choice("--wait <for>", "agent: commands can run; system: init has finished; none", [
+    "agent",
+    "system",
+    "none",
+  ]),
+  yes: flag("-y, --yes", "install missing host packages without asking"),
+};
+
+function parseVcpu(value: string): number {
+  const n = /^\d{1,6}$/.test(value) ? Number(value) : 0;
+  const { min, max } = LIMITS.vcpu;
+  if (n < min || n > max) throw outside("--vcpu", `'${value}'`, `a whole number from ${min} to ${max}`);
+  return n;
+}
+
+function parseMemory(value: string): number {
+  const mib = Math.floor(parseSize(value, "--memory", MIB) / MIB);
+  const { min, max } = LIMITS.memoryMib;
+  if (mib < min || mib > max) {
+    throw outside("--memory", `'${value}'`, `${formatSize(min * MIB)} to ${formatSize(max * MIB)}`);
+  }
+  return mib;
+}
+
+function parseDisk(value: string): number {
+  const bytes = parseSize(value, "--disk-size", GIB);
+  const { min, max } = LIMITS.diskBytes;
+  if (bytes < min || bytes > max) throw outside("--disk-size", `'${value}'`, `${formatSize(min)} to ${formatSize(max)}`);
+  return bytes;
+}
+
+const outside = (what: string, value: string, accepted: string) =>
+  BangerError.of("invalid_argument", { what, problem: `${value} is not accepted`, accepted: `accepted: ${accepted}` });
+
+/** The VM to ask for, every size explicit. */
+export type Machine = CreateOptions & Required<Pick<CreateOptions, "image" | "vcpu" | "memoryMib" | "diskBytes">>;
+
+/** Fills in what was not asked for, and refuses what this host cannot give. Pure. */
+export function completeMachine(
+  options: Values<typeof machineOptions>,
+  defaults: VmDefaults,
+  defaultImage: string,
+  host: HostSize,
+): Machine {
+  const { name, image, kernel, driver, nested, wait } = options;
+  const machine = {
+    image: image ?? defaultImage,
+    vcpu: options.vcpu ?? defaults.vcpu.value,
+    memoryMib: options.memory ?? defaults.memoryMib.value,
+    diskBytes: options.diskSize ?? defaults.diskBytes.value,
+  };
+  if (machine.vcpu > host.cpus) throw tooMuch("vcpu", String(machine.vcpu), String(host.cpus));
+  if (machine.memoryMib * MIB > host.memoryBytes) {
+    throw tooMuch("memory", formatSize(machine.memoryMib * MIB), formatSize(host.memoryBytes));
+  }
+  return {
+    ...machine,
+    ...(name !== undefined && { name }),
+    ...(kernel !== undefined && { kernel }),
+    ...(driver !== undefined && { driver }),
+    ...(nested && { nested }),
+    ...(wait !== undefined && { wait }),
+  };
+}
+
+const tooMuch = (what: string, asked: string, available: string) =>
+  BangerError.of("resource_exceeds_host", { what, asked, available });
+
+/** Reads the configuration and fills in the machine. */
+export async function resolveMachine(options: Values<typeof machineOptions>): Promise<Machine> {
+  const { config, defaults, host } = await hostDefaults();
+  return completeMachine(options, defaults, config.default_image, host);
+}
+
+/** For the help: what a VM gets here when nothing is asked for. */
+export async function defaultsNote(): Promise<string> {
+  const { config, defaults } = await hostDefaults();
+  const { vcpu, memoryMib, diskBytes } = defaults;
+  return `Defaults here:
+  --image      ${config.default_image}
+  --vcpu       ${vcpu.value} (${vcpu.origin})
+  --memory     ${formatSize(memoryMib.value * MIB)} (${memoryMib.origin})
+  --disk-size  ${formatSize(diskBytes.value)} (${diskBytes.origin})`;
+}
+
+async function hostDefaults() {
+  const [{ readConfig }, { resolvePaths }, { hostSize, vmDefaults }] = await Promise.all([
+    import("../../host/config-file.ts"), // with the schemas: only where they are needed
+    import("../../host/paths.ts"),
+    import("../../sdk/sizes.ts"),
+  ]);
+  const config = await readConfig(resolvePaths());
+  const host = hostSize();
+  return { config, host, defaults: vmDefaults(config, host) };
+}
+
+/** `spec: 2 vcpu | 2048 MiB | 8G disk | qemu/tcg | debian-slim` */
+export function specLine(machine: Machine, driver: DaemonStatus["driver"]): string {
+  // What will be used is told in words; when both are named, tcg is what is left.
+  const accelerator = /\btcg\b/i.test(driver.detail) ? "/tcg" : /\bkvm\b/i.test(driver.detail) ? "/kvm" : "";
+  const parts = [
+    `${machine.vcpu} vcpu`,
+    `${machine.memoryMib} MiB`,
+    `${formatSize(machine.diskBytes)} disk`,
+    `${driver.name}${accelerator}`,
+    machine.image,
+  ];
+  return `spec: ${parts.join(" | ")}`;
+}

@@ -1,0 +1,148 @@
+/**
+ * The daemon's entry: composition root. Takes the lock, opens the store, reconciles, listens, tells its starter that it is
+ * ready (one line on the descriptor BANGER_READY_FD: `ready`, `exists`, or `failed <error>`), and serves until SIGTERM.
+ */
+import { createWriteStream } from "node:fs";
+import { uptime } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { asBangerError, type BangerError } from "../core/errors.ts";
+import { ensureAgentBinary } from "../disk/agent-binary.ts";
+import { ensureInitramfs } from "../disk/initramfs.ts";
+import { cloneStateDisk, ensureStateTemplate } from "../disk/state-disk.ts";
+import { readConfig } from "../host/config-file.ts";
+import { privateDirectory } from "../host/files.ts";
+import { daemonSocket, databaseFile, type Paths, resolvePaths, vmDirectory } from "../host/paths.ts";
+import { ImageStore } from "../images/store.ts";
+import { bootModuleFiles, KernelStore } from "../kernels/store.ts";
+import { openDatabase } from "../store/database.ts";
+import { VmRepository } from "../store/vms.ts";
+import { BusyVms } from "../vm/busy.ts";
+import { ConsoleLog } from "../vm/console-log.ts";
+import type { BootFiles, Log, VmContext } from "../vm/context.ts";
+import { LiveVms } from "../vm/live-vm.ts";
+import { recoverVms } from "../vm/recover.ts";
+import { allDrivers, driverByName, selectDriver } from "../vmm/drivers.ts";
+import { makeHandlers } from "./handlers.ts";
+import { Leases } from "./leases.ts";
+import { listenOn, untilListening } from "./listen.ts";
+import { Operations } from "./operations.ts";
+import { buildServer } from "./server.ts";
+import { acquireDaemonLock } from "./single-instance.ts";
+import type { Stores } from "./store-handlers.ts";
+import { VmService } from "./vm-service.ts";
+
+const OTHER_DAEMON_MS = 30_000;
+
+async function main(): Promise<void> {
+  const paths = resolvePaths();
+  const tellStarter = starterPipe();
+  try {
+    for (const folder of [paths.state, paths.cache, paths.run]) await privateDirectory(folder);
+    const lock = acquireDaemonLock(join(paths.state, "daemon.lock"));
+    if (!lock) {
+      await untilListening(daemonSocket(paths), OTHER_DAEMON_MS);
+      tellStarter("exists");
+      return;
+    }
+    await serve(paths, lock, () => tellStarter("ready"));
+  } catch (error) {
+    const failure = asBangerError(error);
+    tellStarter(`failed ${JSON.stringify(failure.toBody())}`);
+    process.stderr.write(`${JSON.stringify({ level: "fatal", ...describeFailure(failure) })}\n`);
+    process.exitCode = 1;
+  }
+}
+
+async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise<void> {
+  const config = await readConfig(paths);
+  const log = pino(
+    { level: config.log_level, base: { pid: process.pid } },
+    pino.destination({ dest: 2, sync: true }),
+  );
+  const database = openDatabase(databaseFile(paths));
+  const context = makeContext(paths, config, new VmRepository(database), log);
+  await recoverVms(context, Date.now() - uptime() * 1000);
+
+  const operations = new Operations(log);
+  const leases = new Leases();
+  const stopping = Promise.withResolvers<string>();
+  const server = await buildServer(
+    makeHandlers({
+      context,
+      operations,
+      leases,
+      vms: new VmService(context, operations, leases),
+      shutdown: () => setImmediate(() => stopping.resolve("shutdown request")),
+    }),
+  );
+  await server.ready();
+  await listenOn(server.server, daemonSocket(paths));
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => stopping.resolve(name));
+  process.on("SIGHUP", () => {}); // the starter's terminal is none of our business
+  log.info({ socket: daemonSocket(paths) }, "ready");
+  ready();
+
+  log.info({ why: await stopping.promise }, "stopping; VMs run on");
+  await leases.closeAll();
+  await operations.cancelAll();
+  await server.close();
+  database.close();
+  lock[Symbol.dispose]();
+  // Connections to running monitors keep the loop alive; they are theirs to end.
+  process.exit(0);
+}
+
+function makeContext(
+  paths: Paths,
+  config: VmContext["config"],
+  vms: VmRepository,
+  log: Log,
+): VmContext & Stores {
+  const consoles = new Map<string, ConsoleLog>();
+  return {
+    paths,
+    config,
+    vms,
+    images: new ImageStore({ paths }),
+    kernels: new KernelStore({ paths }),
+    bootFiles: bootFiles(paths),
+    drivers: { select: selectDriver, byName: driverByName, all: allDrivers },
+    live: new LiveVms(),
+    busy: new BusyVms(),
+    log,
+    consoleOf(id) {
+      const log = consoles.get(id) ?? new ConsoleLog(vmDirectory(paths, id));
+      consoles.set(id, log);
+      return log;
+    },
+    forgetConsole: (id) => void consoles.delete(id),
+  };
+}
+
+function bootFiles(paths: Paths): BootFiles {
+  return {
+    async initramfs(kernel, work) {
+      const agent = await ensureAgentBinary(paths, work);
+      return ensureInitramfs(paths, { agent, modules: await bootModuleFiles(kernel) });
+    },
+    async makeStateDisk(bytes, target, work) {
+      await cloneStateDisk(await ensureStateTemplate(paths, bytes, work.signal), target, work.signal);
+    },
+  };
+}
+
+function starterPipe(): (line: string) => void {
+  const fd = Number(process.env.BANGER_READY_FD);
+  if (!Number.isInteger(fd) || fd < 3) return () => {};
+  delete process.env.BANGER_READY_FD;
+  const pipe = createWriteStream("", { fd });
+  pipe.on("error", () => {}); // the starter went away
+  return (line) => pipe.end(`${line}\n`);
+}
+
+function describeFailure(error: BangerError) {
+  return { code: error.code, msg: error.message, hint: error.hint, stack: error.stack };
+}
+
+await main();

@@ -1,0 +1,63 @@
+/** Processes by identity: a pid alone may be another process tomorrow, pid and start time together may not. */
+import { readFileSync } from "node:fs";
+
+/** Start time (clock ticks since boot, field 22 of /proc/PID/stat) or null when there is no such process or it is a zombie. */
+export function startTime(pid: number): string | null {
+  let text: string;
+  try {
+    text = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return null;
+  }
+  return parseStat(text);
+}
+
+/** Pure. The name (field 2) may hold anything, also spaces and brackets, so fields are counted from its last bracket. */
+export function parseStat(text: string): string | null {
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  const state = fields[0];
+  const start = fields[19];
+  return state === undefined || state === "Z" || state === "X" || !start || !/^\d+$/.test(start)
+    ? null
+    : start;
+}
+
+/** Whether exactly this process still runs. */
+export function isAlive(process: { readonly pid: number; readonly pidStart: string }): boolean {
+  return startTime(process.pid) === process.pidStart;
+}
+
+/** Sends SIGKILL to exactly this process; nothing when it is gone. */
+export function killProcess(target: { readonly pid: number; readonly pidStart: string }): void {
+  if (!isAlive(target)) return;
+  try {
+    process.kill(target.pid, "SIGKILL");
+  } catch {
+    // it ended in between
+  }
+}
+
+/** Resident memory in bytes of a process and its descendants' first child level; 0 when gone. */
+export function residentBytes(pid: number): number {
+  return [pid, ...childrenOf(pid), ...childrenOf(pid).flatMap(childrenOf)].reduce(
+    (sum, id) => sum + residentOf(id),
+    0,
+  );
+}
+
+function residentOf(pid: number): number {
+  try {
+    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
+    return Number(kib ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}

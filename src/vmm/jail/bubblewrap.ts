@@ -1,0 +1,52 @@
+/**
+ * Confines a monitor with bubblewrap: its own user, pid, ipc, uts, cgroup and network namespaces (no network at all), no capabilities,
+ * a read-only system of programs and libraries only, and of the host's files just this VM's folder (writable) and the shared files it boots from.
+ */
+
+import { run } from "../../host/run.ts";
+import { findTool } from "../../host/tools.ts";
+
+export interface Confinement {
+  /** The only writable folder; also the working directory. */
+  readonly writable: string;
+  /** Files visible read-only, at their own paths. */
+  readonly readOnly: readonly string[];
+  /** Device nodes to pass through, such as /dev/kvm. */
+  readonly devices: readonly string[];
+}
+
+const SYSTEM = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/alternatives"];
+
+/** The command line that runs `command` confined. Pure. No --die-with-parent: a VM outlives the daemon. */
+export function bubblewrapArguments(confinement: Confinement, command: readonly string[]): string[] {
+  return [
+    ...["--unshare-all", "--new-session", "--as-pid-1", "--cap-drop", "ALL"],
+    ...["--uid", "65534", "--gid", "65534"],
+    ...SYSTEM.flatMap((path) => ["--ro-bind-try", path, path]),
+    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
+    ...confinement.devices.flatMap((path) => ["--dev-bind", path, path]),
+    ...confinement.readOnly.flatMap((path) => ["--ro-bind", path, path]),
+    ...["--bind", confinement.writable, confinement.writable, "--chdir", confinement.writable],
+    "--",
+    ...command,
+  ];
+}
+
+let trial: Promise<string | null> | undefined;
+
+/** Path of a bubblewrap that works on this host (tried once per process), or null: some hosts forbid user namespaces. */
+export function usableBubblewrap(): Promise<string | null> {
+  trial ??= (async () => {
+    const program = await findTool("bwrap");
+    if (!program) return null;
+    const args = bubblewrapArguments({ writable: "/tmp", readOnly: [], devices: [] }, [
+      "/usr/bin/env",
+      "true",
+    ]);
+    return run(program, args).then(
+      () => program,
+      () => null,
+    );
+  })();
+  return trial;
+}

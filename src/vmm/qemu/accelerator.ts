@@ -1,0 +1,32 @@
+/** Whether KVM can really be used. A /dev/kvm that opens is not enough: some hosts offer one that cannot boot a stock kernel. */
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { arch } from "node:os";
+import { exists } from "../../host/files.ts";
+import type { Accelerator } from "../driver.ts";
+
+export interface AcceleratorChoice {
+  readonly accelerator: Accelerator;
+  /** One sentence for people. */
+  readonly why: string;
+}
+
+const BACKENDS = ["kvm_intel", "kvm_amd"];
+
+/** Proves KVM by the device and its hardware backend; software emulation otherwise, with the reason. */
+export async function chooseAccelerator(): Promise<AcceleratorChoice> {
+  const software = (why: string): AcceleratorChoice => ({
+    accelerator: "tcg",
+    why: `software emulation (TCG): ${why}`,
+  });
+  if (!(await exists("/dev/kvm"))) return software("there is no /dev/kvm");
+  const opens = await access("/dev/kvm", constants.R_OK | constants.W_OK).then(
+    () => true,
+    () => false,
+  );
+  if (!opens) return software("/dev/kvm cannot be opened by this user (add it to group kvm)");
+  const loaded = await Promise.all(BACKENDS.map((name) => exists(`/sys/module/${name}`)));
+  const backend = arch() === "arm64" ? "arm64" : BACKENDS.find((_, index) => loaded[index]);
+  if (!backend) return software(`/dev/kvm opens but no hardware backend (${BACKENDS.join(", ")}) is loaded`);
+  return { accelerator: "kvm", why: `hardware virtualization (KVM, ${backend})` };
+}

@@ -1,0 +1,72 @@
+/** A running QEMU, started by this daemon or found again. */
+import type { Socket } from "node:net";
+import { join } from "node:path";
+import type { Duplex, Readable } from "node:stream";
+import { BangerError } from "../../core/errors.ts";
+import { isAlive, killProcess, residentBytes } from "../../host/processes.ts";
+import { connectUnix } from "../../host/unix-socket.ts";
+import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
+import { SOCKETS } from "./arguments.ts";
+import { Qmp } from "./qmp.ts";
+
+const QUIT_MS = 2000;
+
+/** Connects to the sockets in the machine's folder; rejects with the system's error when they do not answer. */
+export async function connectMachine(handle: MachineHandle): Promise<QemuMachine> {
+  const at = (name: string) => join(handle.directory, name);
+  const console = await connectUnix(at(SOCKETS.console));
+  const qmp = await connectUnix(at(SOCKETS.qmp)).then(Qmp.open);
+  return new QemuMachine(handle, qmp, console);
+}
+
+class QemuMachine implements Machine {
+  readonly handle: MachineHandle;
+  readonly console: Readable;
+  readonly exited: Promise<MachineExit>;
+  readonly #qmp: Qmp;
+  #killed = false;
+
+  constructor(handle: MachineHandle, qmp: Qmp, console: Socket) {
+    this.handle = handle;
+    this.console = console;
+    this.#qmp = qmp;
+    this.exited = qmp.closed.then(() => this.#explain());
+  }
+
+  async connectAgent(): Promise<Duplex> {
+    try {
+      return await connectUnix(join(this.handle.directory, SOCKETS.agent));
+    } catch (error) {
+      throw BangerError.of("guest_unreachable", { reason: (error as Error).message }, { cause: error });
+    }
+  }
+
+  async kill(): Promise<void> {
+    this.#killed = true;
+    const gone = this.#qmp.closed;
+    this.#qmp.execute("quit").catch(() => {});
+    const timer = setTimeout(() => killProcess(this.handle), QUIT_MS);
+    await gone;
+    clearTimeout(timer);
+    // Behind a jail the outer process ends just after QEMU; nobody needs it any more.
+    if (isAlive(this.handle)) killProcess(this.handle);
+  }
+
+  async stateDiskResized(bytes: number): Promise<void> {
+    await this.#qmp.execute("block_resize", { device: "state", size: bytes });
+  }
+
+  async residentBytes(): Promise<number> {
+    return residentBytes(this.handle.pid);
+  }
+
+  #explain(): MachineExit {
+    const reason = this.#qmp.shutdownReason;
+    if (this.#killed) return { expected: true, reason: "ended by banger" };
+    if (reason === "guest-shutdown") return { expected: true, reason: "the guest powered itself off" };
+    if (reason === "guest-reset") return { expected: true, reason: "the guest rebooted" };
+    if (reason === "guest-panic") return { expected: false, reason: "the guest's kernel panicked" };
+    if (reason) return { expected: false, reason: `QEMU ended: ${reason}` };
+    return { expected: false, reason: "QEMU was killed or crashed" };
+  }
+}

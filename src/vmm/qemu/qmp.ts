@@ -1,0 +1,76 @@
+/** A client of QEMU's machine protocol (QMP): greeting, capabilities, commands, events. Lines are bounded. */
+import type { Socket } from "node:net";
+
+const MAX_LINE = 1024 * 1024;
+
+interface Message {
+  readonly QMP?: unknown;
+  readonly event?: string;
+  readonly data?: Record<string, unknown>;
+  readonly return?: unknown;
+  readonly error?: { readonly desc?: string };
+}
+
+export class Qmp {
+  /** Resolves when the connection ends: QEMU closes it only by ending. */
+  readonly closed: Promise<void>;
+  /** Why the guest went down, as QEMU told in its last SHUTDOWN event, e.g. `guest-shutdown`, `guest-panic`. */
+  shutdownReason: string | null = null;
+  readonly #socket: Socket;
+  readonly #waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = [];
+  #buffer = "";
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.setEncoding("utf8");
+    socket.on("data", (text: string) => this.#receive(text));
+    socket.on("error", () => {}); // followed by close
+    this.closed = new Promise((resolve) =>
+      socket.once("close", () => {
+        for (const { reject } of this.#waiting.splice(0)) reject(new Error("QEMU ended"));
+        resolve();
+      }),
+    );
+  }
+
+  /** Takes over a fresh connection and negotiates. */
+  static async open(socket: Socket): Promise<Qmp> {
+    const qmp = new Qmp(socket);
+    await new Promise((resolve, reject) => qmp.#waiting.push({ resolve, reject })); // the greeting
+    await qmp.execute("qmp_capabilities");
+    return qmp;
+  }
+
+  /** Runs a command. Answers come in order, so no ids are needed. @throws Error with QEMU's description */
+  execute(command: string, args: Record<string, unknown> = {}): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
+    });
+  }
+
+  #receive(text: string): void {
+    const lines = (this.#buffer + text).split("\n");
+    this.#buffer = lines.pop() ?? "";
+    if (this.#buffer.length > MAX_LINE) this.#socket.destroy();
+    for (const line of lines) if (line.trim()) this.#handle(line);
+  }
+
+  #handle(line: string): void {
+    let message: Message;
+    try {
+      message = JSON.parse(line) as Message;
+    } catch {
+      this.#socket.destroy();
+      return;
+    }
+    if (message.event) {
+      const reason = message.data?.reason;
+      if (message.event === "SHUTDOWN" && typeof reason === "string") this.shutdownReason = reason;
+      return;
+    }
+    const waiting = this.#waiting.shift();
+    if (message.error) waiting?.reject(new Error(message.error.desc ?? "QEMU refused"));
+    else waiting?.resolve(message.return ?? message.QMP);
+  }
+}
