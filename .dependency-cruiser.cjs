@@ -2,7 +2,20 @@
 const LAYERS = {
   cli: ["sdk", "host", "core"],
   sdk: ["api", "host", "core"],
-  daemon: ["vm", "workspace", "images", "kernels", "guest", "vmm", "network", "disk", "host", "store", "api", "core"],
+  daemon: [
+    "vm",
+    "workspace",
+    "images",
+    "kernels",
+    "guest",
+    "vmm",
+    "network",
+    "disk",
+    "host",
+    "store",
+    "api",
+    "core",
+  ],
   vm: ["images", "kernels", "guest", "vmm", "network", "disk", "host", "store", "api", "core"],
   images: ["disk", "host", "store", "core"],
   kernels: ["disk", "host", "store", "core"],
@@ -46,6 +59,10 @@ module.exports = {
     doNotFollow: { path: "node_modules" },
     tsPreCompilationDeps: false,
     tsConfig: { fileName: "tsconfig.json" },
-    enhancedResolveOptions: { extensions: [".ts", ".js"], exportsFields: ["exports"], conditionNames: ["import", "node"] },
+    enhancedResolveOptions: {
+      extensions: [".ts", ".js"],
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node"],
+    },
   },
 };

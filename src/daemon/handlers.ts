@@ -10,11 +10,11 @@ import { openLogs } from "./logs.ts";
 import type { Operations } from "./operations.ts";
 import type { Handlers } from "./server.ts";
 import { openEventSink } from "./server-sent-events.ts";
-import { storeHandlers } from "./store-handlers.ts";
+import { type Stores, storeHandlers } from "./store-handlers.ts";
 import type { VmService } from "./vm-service.ts";
 
 export interface Services {
-  readonly context: VmContext;
+  readonly context: VmContext & Stores;
   readonly vms: VmService;
   readonly operations: Operations;
   readonly leases: Leases;
@@ -71,7 +71,7 @@ export function makeHandlers(services: Services): Handlers {
       return processes.map((p) => ({
         proc: p.proc,
         pid: p.pid,
-        argv: p.argv,
+        argv: [...p.argv],
         user: p.user,
         label: p.label,
         pty: p.pty,
@@ -79,7 +79,7 @@ export function makeHandlers(services: Services): Handlers {
         attached: p.attached,
         code: p.code,
         signal: p.signal,
-        started_at: p.startedAt.toISOString(),
+        started_at: new Date(Number(p.startedNs / 1_000_000n)).toISOString(),
       }));
     },
     signalProcess: async ({ params, body }) => {

@@ -14,7 +14,7 @@ import { readConfig } from "../host/config-file.ts";
 import { privateDirectory } from "../host/files.ts";
 import { daemonSocket, databaseFile, type Paths, resolvePaths, vmDirectory } from "../host/paths.ts";
 import { ImageStore } from "../images/store.ts";
-import { bootModuleFiles, KernelStore } from "../kernels/store.ts";
+import { KernelStore } from "../kernels/store.ts";
 import { openDatabase } from "../store/database.ts";
 import { VmRepository } from "../store/vms.ts";
 import { BusyVms } from "../vm/busy.ts";
@@ -124,7 +124,7 @@ function bootFiles(paths: Paths): BootFiles {
   return {
     async initramfs(kernel, work) {
       const agent = await ensureAgentBinary(paths, work);
-      return ensureInitramfs(paths, { agent, modules: await bootModuleFiles(kernel) });
+      return ensureInitramfs(paths, { agent, modules: kernel.bootModules });
     },
     async makeStateDisk(bytes, target, work) {
       await cloneStateDisk(await ensureStateTemplate(paths, bytes, work.signal), target, work.signal);

@@ -4,7 +4,10 @@ import { BangerError } from "../../core/errors.ts";
 import { list } from "../command.ts";
 
 export const environmentOptions = {
-  env: list("-e, --env <K=V>", "set a variable of the command; K alone takes this shell's value (repeatable)"),
+  env: list(
+    "-e, --env <K=V>",
+    "set a variable of the command; K alone takes this shell's value (repeatable)",
+  ),
   envFile: list("--env-file <file>", "variables from a file: K=V lines, # comments (repeatable)"),
 };
 
@@ -52,7 +55,11 @@ function parseAssignment(text: string, what: string, host: NodeJS.ProcessEnv): R
   if (!NAME.test(name) || value?.includes("\0")) {
     // Not the whole text: it may hold a secret.
     const problem = `'${name}' is not a variable's name`;
-    throw BangerError.of("invalid_argument", { what, problem, accepted: "K=V, or K to take this shell's value" });
+    throw BangerError.of("invalid_argument", {
+      what,
+      problem,
+      accepted: "K=V, or K to take this shell's value",
+    });
   }
   return value === undefined ? {} : { [name]: value };
 }

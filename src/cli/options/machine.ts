@@ -49,15 +49,21 @@ function parseMemory(value: string): number {
 function parseDisk(value: string): number {
   const bytes = parseSize(value, "--disk-size", GIB);
   const { min, max } = LIMITS.diskBytes;
-  if (bytes < min || bytes > max) throw outside("--disk-size", `'${value}'`, `${formatSize(min)} to ${formatSize(max)}`);
+  if (bytes < min || bytes > max)
+    throw outside("--disk-size", `'${value}'`, `${formatSize(min)} to ${formatSize(max)}`);
   return bytes;
 }
 
 const outside = (what: string, value: string, accepted: string) =>
-  BangerError.of("invalid_argument", { what, problem: `${value} is not accepted`, accepted: `accepted: ${accepted}` });
+  BangerError.of("invalid_argument", {
+    what,
+    problem: `${value} is not accepted`,
+    accepted: `accepted: ${accepted}`,
+  });
 
 /** The VM to ask for, every size explicit. */
-export type Machine = CreateOptions & Required<Pick<CreateOptions, "image" | "vcpu" | "memoryMib" | "diskBytes">>;
+export type Machine = CreateOptions &
+  Required<Pick<CreateOptions, "image" | "vcpu" | "memoryMib" | "diskBytes">>;
 
 /** Fills in what was not asked for, and refuses what this host cannot give. Pure. */
 export function completeMachine(

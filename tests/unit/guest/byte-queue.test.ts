@@ -4,7 +4,9 @@ import { ByteQueue } from "../../../src/guest/byte-queue.ts";
 
 test("bytes come out in order, however they were cut up", () => {
   const queue = new ByteQueue();
-  const pieces = [1, 8192, 5, 20_000, 3, 3, 16_384, 8191, 8191, 1].map((size, i) => Buffer.alloc(size, i + 1));
+  const pieces = [1, 8192, 5, 20_000, 3, 3, 16_384, 8191, 8191, 1].map((size, i) =>
+    Buffer.alloc(size, i + 1),
+  );
   const all = Buffer.concat(pieces);
   const out: Buffer[] = [];
   for (const [i, piece] of pieces.entries()) {

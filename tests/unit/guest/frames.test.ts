@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { encodeFrame, encodeHeader, FRAME, type Frame, FrameDecoder, MAX_DATA } from "../../../src/guest/frames.ts";
+import {
+  encodeFrame,
+  encodeHeader,
+  FRAME,
+  type Frame,
+  FrameDecoder,
+  MAX_DATA,
+} from "../../../src/guest/frames.ts";
 
 const protocolError = { code: "guest_protocol" };
 

@@ -116,7 +116,10 @@ test("an unknown status counts as io, not_found has its own code", async () => {
   const asked = [session.request("sync", {}), session.request("sync", {})];
   agent.respond((await agent.next(FRAME.request)).stream, failure(0, ""), 999);
   agent.respond((await agent.next(FRAME.request)).stream, failure(2, "/x"), 3);
-  await assert.rejects(asked[0] ?? assert.fail(), { code: "guest_refused", details: { status: "io", errno: 0 } });
+  await assert.rejects(asked[0] ?? assert.fail(), {
+    code: "guest_refused",
+    details: { status: "io", errno: 0 },
+  });
   await assert.rejects(asked[1] ?? assert.fail(), { code: "guest_not_found" });
 });
 
@@ -178,7 +181,10 @@ const crimes: [string, (agent: ScriptedAgent, connected: number, asked: number) 
   ["data before the answer", (agent, _, asked) => agent.data(asked, 1, Buffer.of(1))],
   ["an event before the answer", (agent, _, asked) => agent.event(asked, "done")],
   ["an end before the answer", (agent, _, asked) => agent.end(asked)],
-  ["data on a channel that the operation does not have", (agent, connected) => agent.data(connected, 2, Buffer.of(1))],
+  [
+    "data on a channel that the operation does not have",
+    (agent, connected) => agent.data(connected, 2, Buffer.of(1)),
+  ],
   ["an event that the operation does not have", (agent, connected) => agent.event(connected, "overflow")],
   ["an event nobody knows", (agent, connected) => agent.send(FRAME.event, connected, 0, Buffer.of(77, 0))],
   ["two EOFs", (agent, connected) => repeat(2, () => agent.send(FRAME.eof, connected, 1))],
@@ -204,8 +210,14 @@ const crimes: [string, (agent: ScriptedAgent, connected: number, asked: number) 
       agent.credit(asked, 1);
     },
   ],
-  ["data beyond the window", (agent, connected) => repeat(10, () => agent.data(connected, 1, Buffer.alloc(65_536)))],
-  ["credit beyond the largest window", (agent, connected) => repeat(2, () => agent.credit(connected, 600_000))],
+  [
+    "data beyond the window",
+    (agent, connected) => repeat(10, () => agent.data(connected, 1, Buffer.alloc(65_536))),
+  ],
+  [
+    "credit beyond the largest window",
+    (agent, connected) => repeat(2, () => agent.credit(connected, 600_000)),
+  ],
   ["no credit as credit", (agent, connected) => agent.credit(connected, 0)],
   ["credit for a stream that takes no data", (agent, _, asked) => agent.credit(asked, 10)],
   ["a malformed answer", (agent, _, asked) => agent.respond(asked, Buffer.of(1, 2, 3))],
