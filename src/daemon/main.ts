@@ -35,6 +35,7 @@ import { VmService } from "./vm-service.ts";
 const OTHER_DAEMON_MS = 30_000;
 
 async function main(): Promise<void> {
+  process.umask(0o077); // also for what SQLite and QEMU make
   const paths = resolvePaths();
   const tellStarter = starterPipe();
   try {

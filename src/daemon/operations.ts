@@ -7,6 +7,8 @@ import type { Log } from "../vm/context.ts";
 
 const KEPT = 100;
 const MAX_NOTICES = 100;
+/** Followers hear of progress at most this often; what is in between is in the operation itself. */
+const PROGRESS_EVERY_MS = 100;
 const MAX_STAGES = 500;
 
 type Kind = Operation["kind"];
@@ -127,16 +129,20 @@ export class Operations {
 
 function reporter(operation: RunningOperation): Work["report"] {
   const { view } = operation;
+  let published = 0;
   return {
     stage(name: string, detail?: string) {
       endStage(view);
       if (view.stages.length >= MAX_STAGES) return;
       view.stages.push({ name, detail: detail ?? null, started_at: new Date().toISOString(), took_ms: null });
       view.progress = null;
+      published = 0;
       operation.publish({ type: "stage", name, detail: detail ?? null });
     },
     progress(progress: Progress) {
       view.progress = { ...progress };
+      if (Date.now() - published < PROGRESS_EVERY_MS) return;
+      published = Date.now();
       operation.publish({ type: "progress", progress: { ...progress } });
     },
     notice(text: string) {

@@ -1,0 +1,34 @@
+/**
+ * Prepares what every VM needs once for a whole run: the default kernel, image and boot files, made by the commands a user
+ * types, in a folder of the run's own. Each test file gets them as hard links (see home.ts), so no file waits for a build
+ * and none can spoil another's.
+ */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { banger, homeEnvironment, leftProcesses } from "./command.ts";
+
+let seed: string | undefined;
+
+export async function globalSetup(): Promise<void> {
+  seed = await mkdtemp(join(tmpdir(), "banger-tests-"));
+  const env = homeEnvironment(seed);
+  for (const args of [
+    ["kernel", "pull", "debian-cloud"],
+    ["image", "pull", "debian-slim"],
+    ["vm", "run", "--rm", "--", "true"],
+    ["daemon", "stop"],
+  ]) {
+    const result = await banger(args, { env });
+    assert.equal(result.code, 0, `banger ${args.join(" ")}: ${result.stderr}`);
+  }
+  process.env.BANGER_TEST_SEED = seed;
+}
+
+export async function globalTeardown(): Promise<void> {
+  if (!seed) return;
+  const left = await leftProcesses(seed);
+  await rm(seed, { recursive: true, force: true });
+  assert.deepEqual(left, [], "no process of banger's may remain after the tests");
+}

@@ -1,0 +1,64 @@
+/** A home of a test file's own, with the run's kernel and image in it, and its daemon; taken down completely afterwards. */
+import assert from "node:assert/strict";
+import { cp, link, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import { Banger } from "../../src/sdk/index.ts";
+import { banger, type CommandResult, homeEnvironment, leftProcesses } from "./command.ts";
+
+export interface TestHome {
+  readonly path: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** banger's state folder. */
+  readonly state: string;
+  /** Runs a command line of banger's in this home. */
+  run(args: readonly string[], input?: string | Buffer): Promise<CommandResult>;
+  /** A client of this home's daemon; the daemon is started when needed. */
+  connect(): Promise<Banger>;
+}
+
+/** Makes a home and points this process at it, so that the SDK finds it. Once per test file, at its top level. */
+export async function makeHome(options: { readonly seeded?: boolean } = {}): Promise<TestHome> {
+  const path = await mkdtemp(join(tmpdir(), "banger-home-"));
+  const env = homeEnvironment(path);
+  for (const name of Object.keys(process.env)) if (name.startsWith("XDG_")) delete process.env[name];
+  process.env.HOME = path;
+  if (options.seeded !== false) await seedHome(path);
+  const home: TestHome = {
+    path,
+    env,
+    state: join(path, ".local/state/banger"),
+    run: (args, input) => banger(args, input === undefined ? { env } : { env, input }),
+    connect: () => Banger.connect(),
+  };
+  after(() => takeDown(home));
+  return home;
+}
+
+const SEEDED = [".local/state/banger/images", ".local/state/banger/kernels", ".cache/banger"];
+
+async function seedHome(home: string): Promise<void> {
+  const seed = process.env.BANGER_TEST_SEED;
+  assert.ok(seed, "run with --test-global-setup=tests/support/global-setup.ts");
+  for (const folder of SEEDED) await linkTree(join(seed, folder), join(home, folder));
+}
+
+async function linkTree(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true, mode: 0o700 });
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const [source, target] = [join(from, entry.name), join(to, entry.name)];
+    if (entry.isDirectory()) await linkTree(source, target);
+    else if (entry.isFile()) await link(source, target);
+    else await cp(source, target, { verbatimSymlinks: true });
+  }
+}
+
+async function takeDown(home: TestHome): Promise<void> {
+  const client = await home.connect();
+  for (const vm of await client.list()) await vm.delete();
+  await home.run(["daemon", "stop"]);
+  const left = await leftProcesses(home.path);
+  await rm(home.path, { recursive: true, force: true });
+  assert.deepEqual(left, [], "no process of banger's may remain");
+}
