@@ -18,8 +18,8 @@ export interface Services {
   readonly vms: VmService;
   readonly operations: Operations;
   readonly leases: Leases;
-  /** Ends the daemon soon; the reply is sent first. */
-  readonly shutdown: () => void;
+  /** Puts everything away; the process may end then. */
+  readonly putAway: (why: string) => Promise<void>;
 }
 
 export function makeHandlers(services: Services): Handlers {
@@ -29,7 +29,11 @@ export function makeHandlers(services: Services): Handlers {
     ...storeHandlers(context, operations),
 
     getStatus: () => daemonStatus(context),
-    shutdown: async () => services.shutdown(),
+    // The answer is the last thing sent, and the connection closes with the process: the client then knows that it is gone.
+    shutdown: async ({ reply }) => {
+      await services.putAway("shutdown request");
+      reply.raw.once("finish", () => process.exit(0));
+    },
     openLease: async (socket) => {
       const lease = leases.open();
       socket.once("close", () => void leases.close(lease));

@@ -67,31 +67,31 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
 
   const operations = new Operations(log);
   const leases = new Leases();
-  const stopping = Promise.withResolvers<string>();
+  const putAway = async (why: string): Promise<void> => {
+    log.info({ why }, "stopping; VMs run on");
+    await leases.closeAll();
+    await operations.cancelAll();
+    server.server.close();
+    database.close();
+    lock[Symbol.dispose]();
+  };
   const server = await buildServer(
     makeHandlers({
       context,
       operations,
       leases,
       vms: new VmService(context, operations, leases),
-      shutdown: () => setImmediate(() => stopping.resolve("shutdown request")),
+      putAway,
     }),
   );
   await server.ready();
   await listenOn(server.server, daemonSocket(paths));
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, () => stopping.resolve(name));
+  // Connections to running monitors keep the loop alive; they are theirs to end.
+  for (const name of ["SIGTERM", "SIGINT"] as const)
+    process.once(name, () => void putAway(name).finally(() => process.exit(0)));
   process.on("SIGHUP", () => {}); // the starter's terminal is none of our business
   log.info({ socket: daemonSocket(paths) }, "ready");
   ready();
-
-  log.info({ why: await stopping.promise }, "stopping; VMs run on");
-  await leases.closeAll();
-  await operations.cancelAll();
-  await server.close();
-  database.close();
-  lock[Symbol.dispose]();
-  // Connections to running monitors keep the loop alive; they are theirs to end.
-  process.exit(0);
 }
 
 function makeContext(

@@ -7,10 +7,10 @@ import type { WebSocket } from "ws";
 import type { z } from "zod";
 import { ROUTES, type Route, type RouteName } from "../api/routes.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
+import { MAX_EXEC_MESSAGE } from "../core/limits.ts";
 
 /** Larger JSON bodies are refused; files and archives are streams and have no limit here. */
 const MAX_JSON = 1024 * 1024;
-const MAX_WEBSOCKET_MESSAGE = 1024 * 1024;
 /** Node's HTTP server looks after slow clients with a timer; on a private socket there is nothing to look after, and the daemon shall sleep. */
 const NEVER = 2 ** 31 - 1;
 
@@ -20,7 +20,8 @@ type ReplyOf<R extends Route> = R["reply"] extends z.ZodType
   ? z.output<R["reply"]>
   : R["reply"] extends "stream"
     ? Readable
-    : void;
+    : // biome-ignore lint/suspicious/noConfusingVoidType: what a handler promises that answers with nothing
+      void;
 
 /** What a handler gets: path parameters, checked query and body, and the raw pair for streams. */
 export interface Call<R extends Route> {
@@ -57,7 +58,7 @@ export async function buildServer(handlers: Handlers): Promise<FastifyInstance> 
     routerOptions: { maxParamLength: 200 },
   });
   await server.register(websocket, {
-    options: { maxPayload: MAX_WEBSOCKET_MESSAGE, perMessageDeflate: false },
+    options: { maxPayload: MAX_EXEC_MESSAGE, perMessageDeflate: false },
   });
   for (const type of ["application/octet-stream", "application/x-tar"]) {
     server.addContentTypeParser(type, { bodyLimit: Number.MAX_SAFE_INTEGER }, (_request, payload, done) =>

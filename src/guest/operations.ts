@@ -27,8 +27,6 @@ export const GENERATION = 1;
 export const MAX_STREAMS = 1024;
 /** No window may be larger. */
 export const MAX_WINDOW = 1_048_576;
-/** argv + env + cwd of a process. */
-export const MAX_ARGUMENTS = 200_000;
 /** Output that the agent keeps per channel of a process for a later attach. */
 export const KEPT_OUTPUT = 262_144;
 

@@ -1,16 +1,11 @@
 /** Processes in the guest: start, attach, list, signal, resize. */
 import type { Readable, Writable } from "node:stream";
 import { BangerError } from "../core/errors.ts";
+import { MAX_ARGUMENTS } from "../core/limits.ts";
 import { ChannelReadable, ChannelWritable } from "./channels.ts";
 import { failureStatus } from "./failures.ts";
 import { MAX_PAYLOAD } from "./frames.ts";
-import {
-  type GuestEvent,
-  MAX_ARGUMENTS,
-  ON_DISCONNECT,
-  type RequestOf,
-  type WireProcess,
-} from "./operations.ts";
+import { type GuestEvent, ON_DISCONNECT, type RequestOf, type WireProcess } from "./operations.ts";
 import type { GuestSession, RequestOptions } from "./session.ts";
 import type { GuestStream, StreamHooks } from "./stream.ts";
 import { violation } from "./violation.ts";

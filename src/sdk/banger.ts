@@ -120,9 +120,9 @@ export class Banger implements Disposable {
     return openLease(this.#transport);
   }
 
-  /** Ends the daemon. VMs run on. */
+  /** Ends the daemon; resolves when it is gone. VMs run on. */
   async shutdown(): Promise<void> {
-    await this.#transport.json("/v1/shutdown", { method: "POST" });
+    await this.#transport.last("/v1/shutdown");
   }
 
   /** Drops the connections; nothing else changes. */

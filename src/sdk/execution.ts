@@ -3,6 +3,7 @@ import { Readable, Writable } from "node:stream";
 import type { RawData, WebSocket } from "ws";
 import type { ExecAttach, ExecClientMessage, ExecServerMessage, ExecStart } from "../api/exec.ts";
 import { BangerError, type ErrorBody } from "../core/errors.ts";
+import { MAX_ARGUMENTS, MAX_EXEC_MESSAGE } from "../core/limits.ts";
 import type { ExecResult, ExitStatus } from "./exit-status.ts";
 import { collect } from "./output.ts";
 import { connectionError, type Transport } from "./transport.ts";
@@ -16,6 +17,8 @@ export interface Started {
 const CHANNEL = { stdin: 0, stdout: 1, stderr: 2 } as const;
 /** Data waiting per stream before the connection is paused. */
 const WINDOW = 256 * 1024;
+/** Input travels in messages of at most this many bytes. */
+const INPUT_PIECE = 256 * 1024;
 
 /**
  * A running process. Use the streams and `exited`, or await it as a whole to have its output collected:
@@ -109,7 +112,12 @@ export class Execution implements PromiseLike<ExecResult> {
     socket.on("message", (data, binary) => this.#receive(data, binary));
     socket.on("error", (error) => this.#fail(connectionError(error)));
     socket.on("close", () => this.#fail(BangerError.of("daemon_connection_lost", {})));
-    socket.send(JSON.stringify(first));
+    const message = JSON.stringify(first);
+    if (message.length > MAX_EXEC_MESSAGE) {
+      this.#fail(BangerError.of("arguments_too_large", { size: message.length, limit: MAX_ARGUMENTS }));
+    } else {
+      socket.send(message);
+    }
   }
 
   #receive(data: RawData, binary: boolean): void {
@@ -159,10 +167,16 @@ export class Execution implements PromiseLike<ExecResult> {
   }
 
   #sendInput(chunk: Buffer, done: (error?: Error | null) => void): void {
-    const message = Buffer.allocUnsafe(chunk.length + 1);
-    message[0] = CHANNEL.stdin;
-    chunk.copy(message, 1);
-    this.#whenStarted((socket) => socket.send(message, { binary: true }, () => done()), done);
+    this.#whenStarted((socket) => {
+      for (let at = 0; at < chunk.length; at += INPUT_PIECE) {
+        const piece = chunk.subarray(at, at + INPUT_PIECE);
+        const message = Buffer.allocUnsafe(piece.length + 1);
+        message[0] = CHANNEL.stdin;
+        piece.copy(message, 1);
+        const last = at + INPUT_PIECE >= chunk.length;
+        socket.send(message, { binary: true }, last ? () => done() : undefined);
+      }
+    }, done);
   }
 
   #send(message: ExecClientMessage): void {

@@ -5,12 +5,12 @@ import type { Socket } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import type { WebSocket } from "ws";
 import { BangerError, type ErrorBody } from "../core/errors.ts";
+import { MAX_EXEC_MESSAGE } from "../core/limits.ts";
 import type { Dial } from "./connect.ts";
 
 // Not `import`: an ES import of node:http evaluates its getters for the WebSocket classes, which loads undici (25 ms).
 const http = process.getBuiltinModule("node:http");
 const MAX_JSON = 64 * 1024 * 1024;
-const MAX_MESSAGE = 4 * 1024 * 1024;
 
 export interface Call {
   readonly method?: "GET" | "POST" | "PUT" | "DELETE";
@@ -86,7 +86,7 @@ export class Transport {
     return await new Promise((resolve, reject) => {
       const webSocket = new WebSocket(`ws://banger${path}`, {
         perMessageDeflate: false,
-        maxPayload: MAX_MESSAGE,
+        maxPayload: MAX_EXEC_MESSAGE,
         skipUTF8Validation: true,
         // Masking protects proxies on the way; there is none on a local socket, and a zero mask costs nothing.
         generateMask: (mask) => mask.fill(0),
@@ -101,6 +101,17 @@ export class Transport {
         replyError(reply).then(reject, reject);
       });
     });
+  }
+
+  /** Sends a request that the daemon answers last of all, and waits until the daemon's end closes the connection. */
+  async last(path: string): Promise<void> {
+    const reply = await this.open(path, { method: "POST" });
+    const { socket } = reply;
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    reply.resume();
+    await new Promise((resolve) => reply.once("end", resolve));
+    socket.ref(); // the agent lets go of a connection that it keeps for later
+    if (!socket.destroyed) await closed;
   }
 
   /** Drops the kept connections. */

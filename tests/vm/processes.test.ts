@@ -129,9 +129,8 @@ describe("a command in a VM", async () => {
   });
 
   test("with more arguments than are taken is refused, and the VM goes on", async () => {
-    await assert.rejects(Promise.resolve(vm.exec(["true", "x".repeat(1024 * 1024)])), (error: Error) => {
-      assert.match(error.message, /argument|too (large|long)/i);
-      return true;
+    await assert.rejects(Promise.resolve(vm.exec(["true", "x".repeat(1024 * 1024)])), {
+      code: "arguments_too_large",
     });
     assert.equal((await vm.exec(["true"])).exitCode, 0);
   });
