@@ -333,6 +333,39 @@ static void down_fire(struct timer *t)
     force_down();
 }
 
+#define SYSTEMD_DOWN (SIGRTMIN + (down_reboot ? 5 : 4))
+#define ASK_AGAIN (100 * MS) /* only until a systemd that was just started listens */
+
+/* systemd takes its signals from a descriptor and has them blocked for it; before that, the kernel drops what is sent to PID 1. */
+static bool systemd_listens(void)
+{
+    char text[4096];
+    int fd = open("/proc/1/status", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = 0;
+    const char *blocked = strstr(text, "SigBlk:");
+    if (blocked == NULL)
+        return false;
+    uint64_t mask = strtoull(blocked + strlen("SigBlk:"), NULL, 16);
+    return (mask >> (SYSTEMD_DOWN - 1) & 1) != 0;
+}
+
+static struct timer ask_timer;
+
+static void tell_systemd(struct timer *t)
+{
+    (void)t;
+    if (!systemd_listens()) {
+        timer_set(&ask_timer, ASK_AGAIN, tell_systemd);
+        return;
+    }
+    kill(1, SYSTEMD_DOWN);
+    down_asked = false; /* systemd may refuse or be asked again */
+}
+
 void op_poweroff(struct stream *s, struct fields f)
 {
     uint64_t grace = 10000;
@@ -361,8 +394,7 @@ void op_poweroff(struct stream *s, struct fields f)
     /* Processes of ours belong to no unit: systemd would wait for stubborn ones up to 90 s. */
     proc_end_all(grace * MS);
     if (pid1_kind() == PID1_SYSTEMD) {
-        kill(1, SIGRTMIN + (again ? 5 : 4));
-        down_asked = false; /* systemd may refuse or be asked again */
+        tell_systemd(NULL);
     } else if (job_start(run_command, command_done, NULL) == NULL) {
         force_down();
     } else {

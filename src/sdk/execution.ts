@@ -112,6 +112,7 @@ export class Execution implements PromiseLike<ExecResult> {
     socket.on("message", (data, binary) => this.#receive(data, binary));
     socket.on("error", (error) => this.#fail(connectionError(error)));
     socket.on("close", () => this.#fail(BangerError.of("daemon_connection_lost", {})));
+    socket.resume();
     const message = JSON.stringify(first);
     if (message.length > MAX_EXEC_MESSAGE) {
       this.#fail(BangerError.of("arguments_too_large", { size: message.length, limit: MAX_ARGUMENTS }));

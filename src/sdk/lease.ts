@@ -20,6 +20,7 @@ export async function openLease(transport: Transport): Promise<Lease> {
       if (typeof message.lease === "string") resolve(message.lease);
       else reject(BangerError.of("internal", { problem: "the daemon's lease has no id" }));
     });
+    webSocket.resume();
   });
   webSocket.on("error", () => {}); // its end is what counts, and the next request tells
   const close = () => webSocket.close();

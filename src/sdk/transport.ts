@@ -79,7 +79,10 @@ export class Transport {
     return (text === "" ? undefined : JSON.parse(text)) as T;
   }
 
-  /** Opens a WebSocket. @throws what the daemon refused it with */
+  /**
+   * Opens a WebSocket, paused: what the daemon says first must not come before somebody listens; `resume()` then.
+   * @throws what the daemon refused it with
+   */
   async webSocket(path: string): Promise<WebSocket> {
     const socket = await this.#dial();
     const { WebSocket } = createRequire(import.meta.url)("ws") as typeof import("ws");
@@ -94,6 +97,7 @@ export class Transport {
       });
       webSocket.once("open", () => {
         webSocket.off("error", reject);
+        webSocket.pause();
         resolve(webSocket);
       });
       webSocket.once("error", (error) => reject(connectionError(error)));

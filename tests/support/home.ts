@@ -1,9 +1,12 @@
 /** A home of a test file's own, with the run's kernel and image in it, and its daemon; taken down completely afterwards. */
 import assert from "node:assert/strict";
 import { cp, link, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
+import { daemonSocket, resolvePaths } from "../../src/host/paths.ts";
+import { connectUnix } from "../../src/host/unix-socket.ts";
 import { Banger } from "../../src/sdk/index.ts";
 import { banger, type CommandResult, homeEnvironment, leftProcesses } from "./command.ts";
 
@@ -16,6 +19,8 @@ export interface TestHome {
   run(args: readonly string[], input?: string | Buffer): Promise<CommandResult>;
   /** A client of this home's daemon; the daemon is started when needed. */
   connect(): Promise<Banger>;
+  /** Kills this home's daemon the hard way; resolves when it is gone. */
+  killDaemon(): Promise<void>;
 }
 
 /** Makes a home and points this process at it, so that the SDK finds it. Once per test file, at its top level. */
@@ -31,9 +36,23 @@ export async function makeHome(options: { readonly seeded?: boolean } = {}): Pro
     state: join(path, ".local/state/banger"),
     run: (args, input) => banger(args, input === undefined ? { env } : { env, input }),
     connect: () => Banger.connect(),
+    killDaemon: async () => {
+      using client = await Banger.connect({ autostart: false });
+      const { pid } = await client.status();
+      const socket = daemonSocket(resolvePaths(env));
+      let connection: Socket | null = await connectUnix(socket);
+      process.kill(pid, "SIGKILL");
+      // A dying process closes one descriptor after the other: it is gone when nobody takes connections any more.
+      for (; connection; connection = await connectUnix(socket).catch(() => null)) await closed(connection);
+    },
   };
   after(() => takeDown(home));
   return home;
+}
+
+function closed(connection: Socket): Promise<unknown> {
+  connection.on("error", () => {}); // followed by close
+  return new Promise((resolve) => connection.once("close", resolve).resume());
 }
 
 const SEEDED = [".local/state/banger/images", ".local/state/banger/kernels", ".cache/banger"];

@@ -153,7 +153,10 @@ async function untilAnswering(
 
 async function adopt(handle: MachineHandle): Promise<Machine | null> {
   if (!isAlive(handle)) return null;
-  return connectMachine(handle).catch(() => null);
+  return connectMachine(handle).catch(() => {
+    killProcess(handle); // alive, but nobody can control it any more
+    return null;
+  });
 }
 
 async function endStray(directory: string): Promise<void> {

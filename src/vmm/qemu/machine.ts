@@ -10,13 +10,22 @@ import { SOCKETS } from "./arguments.ts";
 import { Qmp } from "./qmp.ts";
 
 const QUIT_MS = 2000;
+/** A monitor greets at once, unless it hangs or is stopped. */
+const ANSWER_MS = 10_000;
 
-/** Connects to the sockets in the machine's folder; rejects with the system's error when they do not answer. */
+/** Connects to the sockets in the machine's folder; rejects with the system's error when they do not answer in time. */
 export async function connectMachine(handle: MachineHandle): Promise<QemuMachine> {
   const at = (name: string) => join(handle.directory, name);
   const console = await connectUnix(at(SOCKETS.console));
-  const qmp = await connectUnix(at(SOCKETS.qmp)).then(Qmp.open);
-  return new QemuMachine(handle, qmp, console);
+  try {
+    const control = await connectUnix(at(SOCKETS.qmp));
+    const late = setTimeout(() => control.destroy(), ANSWER_MS);
+    const qmp = await Qmp.open(control).finally(() => clearTimeout(late));
+    return new QemuMachine(handle, qmp, console);
+  } catch (error) {
+    console.destroy();
+    throw error;
+  }
 }
 
 class QemuMachine implements Machine {
