@@ -85,6 +85,7 @@ describe("after a kill", async () => {
     lease.close();
     logs.resume();
     await new Promise((resolve) => logs.once("close", resolve));
+    for (const operation of await banger.operations.list()) await banger.operations.follow(operation.id);
     await assert.rejects(banger.get(vm.id), { code: "vm_not_found" });
   });
 });
