@@ -1,1 +1,28 @@
-export default undefined as never;
+import type { Vm } from "../../sdk/index.ts";
+import { define, flag, json, quiet } from "../command.ts";
+import { withHostPackages } from "../host-packages.ts";
+import { defaultsNote, machineOptions, resolveMachine, specLine } from "../options/machine.ts";
+import { withProgress } from "../terminal/progress.ts";
+
+export default define({
+  name: "vm create",
+  summary: "make a VM without running anything in it",
+  options: { ...machineOptions, noStart: flag("--no-start", "leave it stopped"), quiet, json },
+  examples: [
+    ["banger vm create --name box", "prints the VM's name when commands can run in it"],
+    ["banger vm create --no-start --json", "only its disk and record; prints everything about it"],
+  ],
+  notes: defaultsNote,
+  handler: async ({ options }, context): Promise<Vm> => {
+    const machine = await resolveMachine(options);
+    const banger = await context.connect();
+    if (!options.quiet) context.note(specLine(machine, (await context.status()).driver));
+    const vm = await withHostPackages(context, options.yes, () =>
+      withProgress(context, options.quiet, (following) =>
+        banger.create({ ...machine, start: !options.noStart, keep: true }, following),
+      ),
+    );
+    return vm.info;
+  },
+  render: (vm) => `${vm.name}\n`,
+});

@@ -1,1 +1,108 @@
-export default undefined as never;
+import { formatDuration } from "../../core/units.ts";
+import { type Banger, BangerError, type Sandbox, type Vm } from "../../sdk/index.ts";
+import { runCommand } from "../attach.ts";
+import { define, flag, json, quiet, type Values } from "../command.ts";
+import type { Context } from "../context.ts";
+import { withHostPackages } from "../host-packages.ts";
+import { commandEnvironment } from "../options/environment.ts";
+import { commandOptions } from "../options/guest-command.ts";
+import { defaultsNote, type Machine, machineOptions, resolveMachine, specLine } from "../options/machine.ts";
+import { withProgress } from "../terminal/progress.ts";
+
+const runOptions = {
+  ...machineOptions,
+  ...commandOptions,
+  rm: flag("--rm", "delete the VM when the shell or command ends, however it ends"),
+  detach: flag("-d, --detach", "return when the VM is ready; it runs on"),
+  quiet,
+  json,
+};
+
+interface Ran {
+  readonly code: number;
+  /** Set when the VM goes on without us (`--detach`). */
+  readonly vm?: Vm;
+}
+
+export default define({
+  name: "vm run",
+  summary: "a shell or a command in a fresh VM",
+  takesCommand: true,
+  guestExit: true,
+  options: runOptions,
+  examples: [
+    ["banger vm run", "a shell; the VM stays when you leave it"],
+    ["banger vm run --rm -- uname -a", "one command, then the VM is gone; ends with the command's code"],
+    ["banger vm run --rm --vcpu 2 --memory 4G -e CI=1 -- make test", "with sizes and environment"],
+    ["echo hello | banger vm run --rm -- cat", "standard input goes to the command"],
+    ["banger vm run -d --name box", "a VM in the background"],
+  ],
+  notes: defaultsNote,
+  handler: async ({ options, command }, context): Promise<Ran> => {
+    refuse(options, command);
+    const env = await commandEnvironment(options, context.env);
+    const machine = await resolveMachine(options);
+    const banger = await context.connect();
+    const begun = performance.now();
+    if (!options.quiet) context.note(specLine(machine, (await context.status()).driver));
+    const vm = await make(banger, machine, options, context);
+    if (!options.quiet) context.note(`ready in ${formatDuration(performance.now() - begun)}`);
+    if (options.detach) return { code: 0, vm: vm.info };
+    try {
+      const request = { ...options, env };
+      return { code: await runCommand(context, (argv, more) => vm.exec(argv, more), command, request) };
+    } finally {
+      if (options.rm) await remove(vm, context);
+      else if (!options.quiet) context.note(keptNote(vm, context));
+    }
+  },
+  render: ({ vm }) => (vm ? `${vm.name}\n` : ""),
+  json: ({ vm }) => vm,
+  exitCode: ({ code }) => code,
+});
+
+function refuse(options: Values<typeof runOptions>, command: readonly string[] | undefined): void {
+  const wrong = (problem: string, accepted: string) =>
+    BangerError.of("invalid_argument", { what: "vm run", problem, accepted });
+  if (options.detach && options.rm) {
+    throw wrong("--detach and --rm exclude each other", "a detached VM is deleted with: banger vm delete");
+  }
+  if (options.detach && command) {
+    throw wrong("--detach takes no command", "run -d, then: banger vm exec VM -- cmd");
+  }
+  if (options.json && !options.detach) {
+    throw wrong("--json needs --detach: otherwise the output is the command's own", "leave out one of them");
+  }
+}
+
+/** Makes the VM under a lease: if this process ends before it is ready, or ever with `--rm`, the daemon takes it back. */
+async function make(
+  banger: Banger,
+  machine: Machine,
+  options: Values<typeof runOptions>,
+  context: Context,
+): Promise<Sandbox> {
+  const lease = await banger.lease();
+  return withHostPackages(context, options.yes, () =>
+    withProgress(context, options.quiet, (following) =>
+      banger.create({ ...machine, lease: lease.id, autoRemove: options.rm, keep: true }, following),
+    ),
+  );
+}
+
+/** Nothing stops the deletion; a client that is killed meanwhile has the daemon do it. */
+async function remove(vm: Sandbox, context: Context): Promise<void> {
+  await context.interrupts.during(
+    () => {},
+    async () => {
+      await vm.delete().catch((error: BangerError) => {
+        if (error.code === "vm_not_found") return; // a daemon that was started anew did it
+        context.note(`${context.style.yellow("note:")} ${vm.name} was not deleted: ${error.message}`);
+      });
+    },
+  );
+}
+
+function keptNote(vm: Sandbox, { style }: Context): string {
+  return `${style.yellow("note:")} ${vm.name} runs on; banger vm stop ${vm.name} stops it, banger vm delete ${vm.name} deletes it`;
+}

@@ -1,1 +1,28 @@
-export default undefined as never;
+import { choice, define, json, quiet } from "../command.ts";
+import { forEachVm, outcomesCode, renderOutcomes } from "../several.ts";
+
+export default define({
+  name: "vm start",
+  summary: "start stopped VMs",
+  arguments: "<vm...>",
+  options: {
+    wait: choice("--wait <for>", "agent: commands can run; system: init has finished; none", [
+      "agent",
+      "system",
+      "none",
+    ]),
+    quiet,
+    json,
+  },
+  examples: [
+    ["banger vm start box", "ready when it says so"],
+    ["banger vm start one two --wait system", "several at once, until their systems are up"],
+  ],
+  handler: ({ args, options }, context) =>
+    forEachVm(context, args, options.quiet, async (vm, following) => {
+      const { state } = await vm.start({ ...following, ...(options.wait && { wait: options.wait }) });
+      return state;
+    }),
+  render: renderOutcomes,
+  exitCode: outcomesCode,
+});

@@ -1,6 +1,8 @@
 /** Shows an operation while it goes on: on a terminal one line that changes, elsewhere one line per finished stage. */
 import { formatDuration, formatSize } from "../../core/units.ts";
-import type { OperationEvent } from "../../sdk/index.ts";
+import type { FollowOptions, OperationEvent } from "../../sdk/index.ts";
+import type { Context } from "../context.ts";
+import { Interrupted } from "../exit.ts";
 import type { Style } from "./view.ts";
 
 const TICK_MS = 100;
@@ -103,4 +105,32 @@ function amount({ done, total, unit }: Amount): string {
   const text = (n: number) => (unit === "bytes" ? formatSize(n) : String(n));
   if (total === undefined || total === 0) return text(done);
   return `${text(done)} of ${text(total)} (${Math.floor((100 * done) / total)}%)`;
+}
+
+/**
+ * Follows an operation on stderr. The first Ctrl-C cancels it, and what is half made is undone; a second one leaves at once.
+ * @throws Interrupted when it was cancelled, and what the operation failed with
+ */
+export async function withProgress<T>(
+  context: Context,
+  quiet: boolean,
+  operate: (following: FollowOptions) => Promise<T>,
+): Promise<T> {
+  const progress = context.progress(quiet);
+  const abort = new AbortController();
+  return context.interrupts.during(
+    (signal, count) => {
+      if (count > 1) context.interrupts.exit(signal);
+      else abort.abort(new Interrupted(signal));
+    },
+    async () => {
+      try {
+        return await operate({ onEvent: progress.show, signal: abort.signal });
+      } catch (error) {
+        throw abort.signal.aborted ? abort.signal.reason : error;
+      } finally {
+        progress.finish();
+      }
+    },
+  );
 }

@@ -1,0 +1,15 @@
+/** The options that say how a command runs in a guest, shared by `run` and `exec`. */
+import { parseDuration } from "../../core/units.ts";
+import { flag, parsed, text } from "../command.ts";
+import { environmentOptions } from "./environment.ts";
+
+export const commandOptions = {
+  ...environmentOptions,
+  user: text("-u, --user <user>", "run as this user of the guest (name or uid[:gid])"),
+  cwd: text("-w, --cwd <folder>", "start in this folder of the guest"),
+  tty: flag("-t, --tty", "run the command on a terminal; a shell has one anyway"),
+  noStdin: flag("--no-stdin", "give the command no input"),
+  timeout: parsed("--timeout <time>", "stop the command after this time (90s, 15m): code 124", (value) =>
+    parseDuration(value, "--timeout"),
+  ),
+};
