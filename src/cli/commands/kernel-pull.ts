@@ -1,1 +1,14 @@
-export default undefined as never;
+import { define } from "../command.ts";
+import { pull, pullOptions, renderPulled } from "../pull.ts";
+
+export default define({
+  name: "kernel pull",
+  summary: "obtain a kernel",
+  arguments: "<name>",
+  options: pullOptions,
+  examples: [["banger kernel pull debian-cloud", "before the first VM needs it"]],
+  handler: ({ args: [name = ""], options }, context) =>
+    pull(context, (banger) => banger.kernels, name, options),
+  render: renderPulled,
+  json: ({ entry }) => entry,
+});

@@ -1,0 +1,48 @@
+/** `image pull` and `kernel pull`: obtain one, or say that it is here. */
+import type { Banger, Store } from "../sdk/index.ts";
+import { flag, json, quiet } from "./command.ts";
+import type { Context } from "./context.ts";
+import { withHostPackages } from "./host-packages.ts";
+import { withProgress } from "./terminal/progress.ts";
+
+export const pullOptions = {
+  yes: flag("-y, --yes", "install missing host packages without asking"),
+  quiet,
+  json,
+};
+
+/** What was pulled, and whether it had to be. */
+export interface Pulled<T> {
+  readonly entry: T;
+  readonly obtained: boolean;
+}
+
+/** Obtains `name` from a store of the daemon's when it is not here. */
+export async function pull<T extends { readonly name: string; readonly digest: string | null }>(
+  context: Context,
+  storeOf: (banger: Banger) => Store<T>,
+  name: string,
+  options: { readonly yes: boolean; readonly quiet: boolean },
+): Promise<Pulled<T>> {
+  const store = storeOf(await context.connect());
+  const find = async () => (await store.list()).find((entry) => entry.name === name);
+  const before = await find();
+  await withHostPackages(context, options.yes, () =>
+    withProgress(context, options.quiet, (following) => store.pull(name, following)),
+  );
+  const entry = await find();
+  if (!entry) throw new Error(`${name} was obtained and is gone again`);
+  return { entry, obtained: entry.digest !== before?.digest };
+}
+
+/** `debian-slim 3f2a… is here` */
+export function renderPulled({
+  entry,
+  obtained,
+}: Pulled<{ readonly name: string; readonly digest: string | null }>): string {
+  return `${entry.name} ${shortDigest(entry.digest)}${obtained ? "" : " (was here already)"}\n`;
+}
+
+/** The first characters of a digest, enough to tell two apart. */
+export const shortDigest = (digest: string | null): string =>
+  digest === null ? "-" : digest.replace(/^sha256:/, "").slice(0, 12);
