@@ -14,6 +14,9 @@ const READY_FD = 3;
 const START_LIMIT_MS = 60_000;
 const MAX_ANSWER = 64 * 1024;
 
+/** Streams pass through the daemon in short-lived buffers: a small young generation costs no time and saves tens of megabytes. */
+const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=2"];
+
 export interface DaemonStart {
   /** The daemon's entry; by default the one of this program. */
   readonly entry?: string;
@@ -35,7 +38,7 @@ export async function startDaemon(paths: Paths, options: DaemonStart = {}): Prom
   try {
     const child = await startDetached(
       process.execPath,
-      ["--disable-warning=ExperimentalWarning", options.entry ?? daemonEntry()],
+      [...NODE_OPTIONS, options.entry ?? daemonEntry()],
       { cwd: "/", env: daemonEnvironment(options.env), stdio: ["ignore", log, log, "pipe"] },
     );
     return await readAnswer(child.stdio[READY_FD] as Readable, paths);
