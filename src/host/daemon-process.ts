@@ -15,7 +15,7 @@ const START_LIMIT_MS = 60_000;
 const MAX_ANSWER = 64 * 1024;
 
 /** Streams pass through the daemon in short-lived buffers: a small young generation costs no time and saves tens of megabytes. */
-const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=2"];
+const NODE_OPTIONS = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=1"];
 
 export interface DaemonStart {
   /** The daemon's entry; by default the one of this program. */
@@ -60,7 +60,12 @@ const KEPT =
 
 /** The daemon outlives the terminal that happened to start it: it gets where things are, not that terminal's secrets. */
 function daemonEnvironment(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
-  const kept: Record<string, string> = { [READY_FD_VARIABLE]: String(READY_FD) };
+  const kept: Record<string, string> = {
+    [READY_FD_VARIABLE]: String(READY_FD),
+    // Buffers of 64 KiB then come from the system one by one and go back when they are freed: after 200 MB of output the
+    // daemon is 13 MB larger instead of 50 (glibc, mallopt(3)).
+    MALLOC_MMAP_THRESHOLD_: "32768",
+  };
   for (const [name, value] of Object.entries(env))
     if (value !== undefined && KEPT.test(name)) kept[name] ??= value;
   return kept;
