@@ -40,31 +40,35 @@ export const execAttach = z
   })
   .meta({ id: "ExecAttach" });
 
-export const execClientMessage = z.discriminatedUnion("type", [
-  execStart,
-  execAttach,
-  z.strictObject({ type: z.literal("eof") }).describe("no more stdin"),
-  z.strictObject({ type: z.literal("resize"), rows: size.shape.rows, cols: size.shape.cols }),
-  z.strictObject({ type: z.literal("signal"), signal: z.int().min(1).max(64) }),
-]);
+export const execClientMessage = z
+  .discriminatedUnion("type", [
+    execStart,
+    execAttach,
+    z.strictObject({ type: z.literal("eof") }).describe("no more stdin"),
+    z.strictObject({ type: z.literal("resize"), rows: size.shape.rows, cols: size.shape.cols }),
+    z.strictObject({ type: z.literal("signal"), signal: z.int().min(1).max(64) }),
+  ])
+  .meta({ id: "ExecClientMessage" });
 
-export const execServerMessage = z.discriminatedUnion("type", [
-  z.object({
-    type: z.literal("started"),
-    proc: z.int(),
-    pid: z.int(),
-    stdout_offset: z.int(),
-    stderr_offset: z.int(),
-  }),
-  z.object({
-    type: z.literal("exited"),
-    code: z.int().nullable(),
-    signal: z.int().nullable(),
-    timed_out: z.boolean(),
-  }),
-  z.object({ type: z.literal("detached") }).describe("the process runs on; nothing more comes"),
-  z.object({ type: z.literal("error"), error: errorBody }),
-]);
+export const execServerMessage = z
+  .discriminatedUnion("type", [
+    z.object({
+      type: z.literal("started"),
+      proc: z.int(),
+      pid: z.int(),
+      stdout_offset: z.int(),
+      stderr_offset: z.int(),
+    }),
+    z.object({
+      type: z.literal("exited"),
+      code: z.int().nullable(),
+      signal: z.int().nullable(),
+      timed_out: z.boolean(),
+    }),
+    z.object({ type: z.literal("detached") }).describe("the process runs on; nothing more comes"),
+    z.object({ type: z.literal("error"), error: errorBody }),
+  ])
+  .meta({ id: "ExecServerMessage" });
 
 export type ExecStart = z.infer<typeof execStart>;
 export type ExecAttach = z.infer<typeof execAttach>;

@@ -13,7 +13,7 @@ export interface Route {
   readonly status: 200 | 202 | 204 | 101;
 }
 
-const flag = z.stringbool().optional();
+const flag = z.stringbool().describe("true or false").optional();
 const number = z.coerce.number().int().nonnegative().optional();
 const path = z.string().min(1).max(4096).describe("absolute path in the guest");
 
@@ -110,7 +110,7 @@ export const ROUTES = {
   exec: {
     method: "GET",
     path: "/v1/vms/{vm}/exec",
-    summary: "Run or attach to a process: WebSocket, see ExecStart",
+    summary: "Run or attach to a process: a WebSocket of ExecClientMessages and ExecServerMessages",
     reply: "websocket",
     status: 101,
   },

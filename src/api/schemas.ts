@@ -254,7 +254,6 @@ export type VmState = z.infer<typeof vmState>;
 export type BootTimings = z.infer<typeof bootTimings>;
 export type WaitFor = z.infer<typeof waitFor>;
 export type CreateVm = z.infer<typeof createVm>;
-export type StartVm = z.infer<typeof startVm>;
 export type StopVm = z.infer<typeof stopVm>;
 export type Operation = z.infer<typeof operation>;
 export type OperationEvent = z.infer<typeof operationEvent>;

@@ -1,4 +1,7 @@
-/** config.toml as a schema. Every key is optional; unknown keys and bad values are errors that name the key. */
+/**
+ * config.toml as a schema. Every key is optional; unknown keys and bad values are errors that name the key.
+ * docs/config.md is made of it (`npm run docs`) and tested to be current.
+ */
 import { z } from "zod";
 import { BangerError } from "./errors.ts";
 import { GIB, MIB, parseSize } from "./units.ts";
@@ -16,24 +19,42 @@ const size = (bare: number) =>
     }
   });
 
-const schema = z.strictObject({
-  log_level: z.enum(["trace", "debug", "info", "warn", "error"]).default("info"),
-  default_image: z.string().min(1).default("debian-slim"),
-  driver: z.enum(["auto", "qemu"]).default("auto"),
+export const configSchema = z.strictObject({
+  log_level: z
+    .enum(["trace", "debug", "info", "warn", "error"])
+    .default("info")
+    .describe("How much the daemon writes to its log."),
+  default_image: z
+    .string()
+    .min(1)
+    .default("debian-slim")
+    .describe("The image of a VM that is made without `--image`."),
+  driver: z
+    .enum(["auto", "qemu"])
+    .default("auto")
+    .describe("What runs VMs; `auto` takes the best one that this host can use."),
   vm_defaults: z
     .strictObject({
-      vcpu: z.int().positive().optional(),
-      memory: size(MIB).optional(),
-      disk_size: size(GIB).optional(),
+      vcpu: z
+        .int()
+        .positive()
+        .optional()
+        .describe(
+          "Virtual CPUs; without it a quarter of the host's, between 2 (or all, if it has fewer) and 4.",
+        ),
+      memory: size(MIB)
+        .optional()
+        .describe("Memory, a bare number is MiB; without it an eighth of the host's, between 2G and 8G."),
+      disk_size: size(GIB).optional().describe("Disk, a bare number is GiB; without it 8G."),
     })
     .default({}),
 });
 
-export type Config = z.output<typeof schema>;
+export type Config = z.output<typeof configSchema>;
 
 /** Validates parsed TOML. @throws invalid_config naming the file, the key and what is accepted */
 export function parseConfig(value: unknown, file: string): Config {
-  const result = schema.safeParse(value);
+  const result = configSchema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const key = issue?.path.join(".") || "(top level)";
