@@ -11,6 +11,7 @@ import { ensureAgentBinary } from "../disk/agent-binary.ts";
 import { ensureInitramfs } from "../disk/initramfs.ts";
 import { cloneStateDisk, ensureStateTemplate } from "../disk/state-disk.ts";
 import { readConfig } from "../host/config-file.ts";
+import { READY_FD_VARIABLE } from "../host/daemon-process.ts";
 import { privateDirectory } from "../host/files.ts";
 import { daemonSocket, databaseFile, type Paths, resolvePaths, vmDirectory } from "../host/paths.ts";
 import { ImageStore } from "../images/store.ts";
@@ -134,9 +135,9 @@ function bootFiles(paths: Paths): BootFiles {
 }
 
 function starterPipe(): (line: string) => void {
-  const fd = Number(process.env.BANGER_READY_FD);
+  const fd = Number(process.env[READY_FD_VARIABLE]);
   if (!Number.isInteger(fd) || fd < 3) return () => {};
-  delete process.env.BANGER_READY_FD;
+  delete process.env[READY_FD_VARIABLE];
   const pipe = createWriteStream("", { fd });
   pipe.on("error", () => {}); // the starter went away
   return (line) => pipe.end(`${line}\n`);

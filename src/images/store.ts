@@ -35,8 +35,6 @@ export interface AvailableImage {
   readonly installed: boolean;
 }
 
-export const DEFAULT_IMAGE = "debian-slim";
-
 export class ImageStore {
   readonly #store: ContentStore<Manifest>;
   readonly #work = new SharedWork<Image>();

@@ -1,7 +1,6 @@
 /** HTTP and WebSocket over the daemon's socket, and its errors as BangerErrors. */
 import type { Agent, ClientRequest, IncomingMessage } from "node:http";
 import { createRequire } from "node:module";
-import type { Socket } from "node:net";
 import type { Duplex, Readable } from "node:stream";
 import type { WebSocket } from "ws";
 import { BangerError, type ErrorBody } from "../core/errors.ts";
@@ -171,5 +170,3 @@ export async function readAll(stream: Readable, limit: number): Promise<Buffer> 
   }
   return Buffer.concat(chunks, size);
 }
-
-export type { Socket };

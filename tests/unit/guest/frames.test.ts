@@ -21,7 +21,7 @@ test("frames cut at every byte decode to the same frames", () => {
     encodeFrame(FRAME.response, 1, 0, Buffer.from([0, 0, 1, 2])),
     encodeFrame(FRAME.data, 1, 1, Buffer.alloc(300, 7)),
     encodeFrame(FRAME.eof, 1, 2),
-    encodeFrame(FRAME.end, 1),
+    encodeFrame(FRAME.end, 1, 0),
   ]);
   for (let cut = 0; cut <= stream.length; cut++) {
     const { frames, decoder } = collect();

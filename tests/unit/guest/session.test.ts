@@ -56,7 +56,7 @@ test("a guest that never answers the mark is given up after 64 MiB", async () =>
 test("anything but HELLO after the mark breaks the protocol", async () => {
   const { host, agent } = wires();
   const opening = openGuest(host);
-  agent.wire.write(Buffer.concat([await agent.greeted.promise, encodeFrame(FRAME.end, 1)]));
+  agent.wire.write(Buffer.concat([await agent.greeted.promise, encodeFrame(FRAME.end, 1, 0)]));
   await assert.rejects(opening, protocolError);
 });
 
