@@ -15,9 +15,7 @@ export function openDatabase(path: string): Database {
   try {
     database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
     checkIntegrity(database);
-    const found = schemaVersion(database);
-    if (found > MIGRATIONS.length)
-      throw BangerError.of("database_newer", { found, known: MIGRATIONS.length });
+    const found = checkKnown(schemaVersion(database));
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000");
     if (found < MIGRATIONS.length) migrate(database, path, found);
     return database;
@@ -25,6 +23,31 @@ export function openDatabase(path: string): Database {
     database?.close();
     throw explain(error, path);
   }
+}
+
+/**
+ * Looks at the database without changing it.
+ * @returns its schema version, or null when there is none @throws database_newer | database_corrupt | state_unreadable
+ */
+export function inspectDatabase(path: string): number | null {
+  if (!existsSync(path)) return null;
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(path, { readOnly: true });
+    checkIntegrity(database);
+    return checkKnown(schemaVersion(database));
+  } catch (error) {
+    throw explain(error, path);
+  } finally {
+    database?.close();
+  }
+}
+
+/** @throws database_newer when a later banger wrote it */
+function checkKnown(version: number): number {
+  if (version > MIGRATIONS.length)
+    throw BangerError.of("database_newer", { found: version, known: MIGRATIONS.length });
+  return version;
 }
 
 /** The number of the last migration applied. */

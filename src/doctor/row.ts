@@ -1,0 +1,40 @@
+/** One line of the doctor's report. */
+import { asBangerError } from "../core/errors.ts";
+
+export interface Row {
+  /** What was looked at, a few words. */
+  readonly check: string;
+  /** `fail`: banger cannot do its main job. `warn`: it can, but something is slower, weaker or missing. */
+  readonly state: "pass" | "warn" | "fail";
+  readonly detail: string;
+  /** What to do about it, when there is something. */
+  readonly fix: string | null;
+}
+
+export const pass = (check: string, detail: string): Row => ({ check, state: "pass", detail, fix: null });
+export const warn = (check: string, detail: string, fix: string | null = null): Row => ({
+  check,
+  state: "warn",
+  detail,
+  fix,
+});
+export const fail = (check: string, detail: string, fix: string | null = null): Row => ({
+  check,
+  state: "fail",
+  detail,
+  fix,
+});
+
+/** Runs a check; an error that it throws is its failure. */
+export async function guarded(
+  check: string,
+  look: () => Promise<Row | readonly Row[]>,
+): Promise<readonly Row[]> {
+  try {
+    const found = await look();
+    return Array.isArray(found) ? found : [found as Row];
+  } catch (error) {
+    const { message, hint } = asBangerError(error);
+    return [fail(check, message, hint)];
+  }
+}
