@@ -1,10 +1,9 @@
 /** The configuration and what follows from it. */
-import { availableParallelism, totalmem } from "node:os";
 import { formatSize, MIB } from "../core/units.ts";
-import { resolveVmDefaults } from "../core/vm-defaults.ts";
 import { readConfig } from "../host/config-file.ts";
 import { exists } from "../host/files.ts";
 import { configFile, type Paths } from "../host/paths.ts";
+import { vmDefaults } from "../host/vm-defaults.ts";
 import { pass, type Row } from "./row.ts";
 
 export async function checkConfiguration(paths: Paths): Promise<Row> {
@@ -14,16 +13,7 @@ export async function checkConfiguration(paths: Paths): Promise<Row> {
 }
 
 export async function checkDefaults(paths: Paths): Promise<Row> {
-  const { vcpu, memory, disk_size } = (await readConfig(paths)).vm_defaults;
-  const host = { cpus: availableParallelism(), memoryBytes: totalmem() };
-  const sizes = resolveVmDefaults(
-    {
-      ...(vcpu !== undefined && { vcpu }),
-      ...(memory !== undefined && { memoryMib: Math.floor(memory / MIB) }),
-      ...(disk_size !== undefined && { diskBytes: disk_size }),
-    },
-    host,
-  );
+  const sizes = vmDefaults(await readConfig(paths));
   return pass(
     "VM defaults",
     [

@@ -36,11 +36,11 @@ export async function startDaemon(paths: Paths, options: DaemonStart = {}): Prom
     0o600,
   );
   try {
-    const child = await startDetached(
-      process.execPath,
-      [...NODE_OPTIONS, options.entry ?? daemonEntry()],
-      { cwd: "/", env: daemonEnvironment(options.env), stdio: ["ignore", log, log, "pipe"] },
-    );
+    const child = await startDetached(process.execPath, [...NODE_OPTIONS, options.entry ?? daemonEntry()], {
+      cwd: "/",
+      env: daemonEnvironment(options.env),
+      stdio: ["ignore", log, log, "pipe"],
+    });
     return await readAnswer(child.stdio[READY_FD] as Readable, paths);
   } catch (error) {
     if (error instanceof BangerError) throw error;

@@ -6,7 +6,6 @@ import type { Execution } from "./execution.ts";
 import { type Lease, openLease } from "./lease.ts";
 import { cancelOperation, type FollowOptions, follow, perform } from "./operations.ts";
 import { type ExecOptions, Sandbox, startExecution } from "./sandbox.ts";
-import { vmDefaults } from "./sizes.ts";
 import { segment, Transport } from "./transport.ts";
 
 export interface CreateOptions {
@@ -159,6 +158,7 @@ async function completeSizes(
     return { vcpu, memory_mib: memoryMib, disk_bytes: diskBytes };
   }
   const { readConfig } = await import("../host/config-file.ts"); // loads the schemas: only where they are needed
+  const { vmDefaults } = await import("../host/vm-defaults.ts");
   const defaults = vmDefaults(await readConfig(resolvePaths()));
   return {
     vcpu: vcpu ?? defaults.vcpu.value,

@@ -22,4 +22,3 @@ export type { Files, WriteOptions } from "./files.ts";
 export type { Lease } from "./lease.ts";
 export type { FollowOptions } from "./operations.ts";
 export type { AttachOptions, ExecOptions, Sandbox } from "./sandbox.ts";
-export { hostSize, vmDefaults } from "./sizes.ts";

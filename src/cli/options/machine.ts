@@ -117,7 +117,7 @@ async function hostDefaults() {
   const [{ readConfig }, { resolvePaths }, { hostSize, vmDefaults }] = await Promise.all([
     import("../../host/config-file.ts"), // with the schemas: only where they are needed
     import("../../host/paths.ts"),
-    import("../../sdk/sizes.ts"),
+    import("../../host/vm-defaults.ts"),
   ]);
   const config = await readConfig(resolvePaths());
   const host = hostSize();
