@@ -1,13 +1,13 @@
 /** The VM operations that the API offers: each checks first, then starts an operation. */
 
 import { stat } from "node:fs/promises";
-import { cpus, totalmem } from "node:os";
 import type { BootTimings, CreateVm, Operation, Vm, WaitFor } from "../api/schemas.ts";
 import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
 import type { Work } from "../core/stage.ts";
 import type { GuestSession } from "../guest/index.ts";
 import { vmDirectory } from "../host/paths.ts";
+import { hostSize } from "../host/vm-defaults.ts";
 import { DEFAULT_KERNEL } from "../kernels/store.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "../vm/context.ts";
@@ -70,10 +70,7 @@ export class VmService {
   create(request: CreateVm): Operation {
     const { config, vms } = this.#context;
     if (request.name !== undefined) checkName(request.name);
-    checkFitsHost(
-      { vcpu: request.vcpu, memoryMib: request.memory_mib },
-      { cpus: cpus().length, memoryBytes: totalmem() },
-    );
+    checkFitsHost({ vcpu: request.vcpu, memoryMib: request.memory_mib }, hostSize());
     if (request.name !== undefined && vms.hasName(request.name))
       throw BangerError.of("vm_name_taken", { name: request.name });
 
