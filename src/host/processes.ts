@@ -27,22 +27,27 @@ export function isAlive(process: { readonly pid: number; readonly pidStart: stri
   return startTime(process.pid) === process.pidStart;
 }
 
-/** Sends SIGKILL to exactly this process; nothing when it is gone. */
+/** Sends SIGKILL to exactly this process and what it started (a jail does not take its inhabitant along); nothing when it is gone. */
 export function killProcess(target: { readonly pid: number; readonly pidStart: string }): void {
   if (!isAlive(target)) return;
-  try {
-    process.kill(target.pid, "SIGKILL");
-  } catch {
-    // it ended in between
+  // Collected before the first kill: afterwards the children belong to somebody else.
+  for (const pid of family(target.pid)) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch {
+      // it ended in between
+    }
   }
 }
 
-/** Resident memory in bytes of a process and its descendants' first child level; 0 when gone. */
+/** A process and everything below it. */
+function family(pid: number): number[] {
+  return [pid, ...childrenOf(pid).flatMap(family)];
+}
+
+/** Resident memory in bytes of a process and everything below it; 0 when gone. */
 export function residentBytes(pid: number): number {
-  return [pid, ...childrenOf(pid), ...childrenOf(pid).flatMap(childrenOf)].reduce(
-    (sum, id) => sum + residentOf(id),
-    0,
-  );
+  return family(pid).reduce((sum, id) => sum + residentOf(id), 0);
 }
 
 function residentOf(pid: number): number {

@@ -1,9 +1,10 @@
 /** The daemon and monitors are killed; VMs, records and processes stay right. */
 import assert from "node:assert/strict";
-import { readdir, readFile, readlink } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { makeHome } from "../support/home.ts";
+import { monitorsOf } from "../support/monitors.ts";
 
 describe("after a kill", async () => {
   const home = await makeHome();
@@ -54,6 +55,14 @@ describe("after a kill", async () => {
     assert.equal(await vm.files.readText("/root/f"), "safe\n");
   });
 
+  test("of nothing, but with a monitor that hangs, the VM can still be deleted and its processes are gone", async () => {
+    const banger = await home.connect();
+    const vm = (await banger.create({ name: "hung" })).keep();
+    for (const pid of await monitorsOf(home.state, vm.id)) process.kill(pid, "SIGSTOP");
+    await vm.delete();
+    assert.deepEqual(await monitorsOf(home.state, vm.id), []);
+  });
+
   test("of daemon and monitor both, the next daemon records it", async () => {
     const banger = await home.connect();
     const vm = (await banger.create({ name: "both" })).keep();
@@ -89,17 +98,3 @@ describe("after a kill", async () => {
     await assert.rejects(banger.get(vm.id), { code: "vm_not_found" });
   });
 });
-
-/** Pids of the processes whose working folder is the VM's: QEMU and, around it, the jail. */
-async function monitorsOf(state: string, id: string): Promise<number[]> {
-  const folder = join(state, "vms", id);
-  const found: number[] = [];
-  for (const name of await readdir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const cwd = await readlink(`/proc/${name}/cwd`).catch(() => "");
-    const command = await readFile(`/proc/${name}/cmdline`, "latin1").catch(() => "");
-    if (cwd === folder || (command.includes("qemu-system") && command.includes(folder)))
-      found.push(Number(name));
-  }
-  return found;
-}
