@@ -3,6 +3,9 @@ import type { LaunchSpec } from "../driver.ts";
 
 export const SOCKETS = { agent: "agent.sock", console: "console.sock", qmp: "qmp.sock" } as const;
 
+/** QEMU's id of the port that the agent opens. */
+export const AGENT_PORT = "agent-port";
+
 /** CONFIG_HZ of Debian's kernels: loops per jiffy follow from the frequency. */
 const KERNEL_HZ = 250;
 
@@ -26,7 +29,7 @@ export function qemuArguments(spec: LaunchSpec, tscKhz: number | null): string[]
     ...disk("modules", spec.disks.modules, "readonly=on"),
     ...["-device", "virtio-rng-device", "-device", "virtio-serial-device"],
     ...listener("agent", SOCKETS.agent),
-    ...["-device", "virtserialport,chardev=agent,name=banger.agent"],
+    ...["-device", `virtserialport,chardev=agent,name=banger.agent,id=${AGENT_PORT}`],
     // Nobody connected: QEMU drops console output, so a guest never waits and the host's disk is never filled.
     ...listener("console", SOCKETS.console),
     ...["-serial", "chardev:console"],

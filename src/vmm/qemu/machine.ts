@@ -6,7 +6,7 @@ import { BangerError } from "../../core/errors.ts";
 import { isAlive, killProcess, residentBytes } from "../../host/processes.ts";
 import { connectUnix } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
-import { SOCKETS } from "./arguments.ts";
+import { AGENT_PORT, SOCKETS } from "./arguments.ts";
 import { Qmp } from "./qmp.ts";
 
 const QUIT_MS = 2000;
@@ -33,18 +33,24 @@ class QemuMachine implements Machine {
   readonly console: Readable;
   readonly exited: Promise<MachineExit>;
   readonly #qmp: Qmp;
+  #agent: Socket | null = null;
   #killed = false;
 
   constructor(handle: MachineHandle, qmp: Qmp, console: Socket) {
     this.handle = handle;
     this.console = console;
     this.#qmp = qmp;
+    // The channel itself stays open when the agent is gone: without this, whoever waits for an answer waits forever.
+    qmp.onPortClosed = (id) => {
+      if (id === AGENT_PORT) this.#agent?.destroy();
+    };
     this.exited = qmp.closed.then(() => this.#explain());
   }
 
   async connectAgent(): Promise<Duplex> {
     try {
-      return await connectUnix(join(this.handle.directory, SOCKETS.agent));
+      this.#agent = await connectUnix(join(this.handle.directory, SOCKETS.agent));
+      return this.#agent;
     } catch (error) {
       throw BangerError.of("guest_unreachable", { reason: (error as Error).message }, { cause: error });
     }

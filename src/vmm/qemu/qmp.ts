@@ -16,6 +16,8 @@ export class Qmp {
   readonly closed: Promise<void>;
   /** Why the guest went down, as QEMU told in its last SHUTDOWN event, e.g. `guest-shutdown`, `guest-panic`. */
   shutdownReason: string | null = null;
+  /** Called when the guest closes a serial port, with its id: whoever had it open there has ended. */
+  onPortClosed: (id: string) => void = () => {};
   readonly #socket: Socket;
   readonly #waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = [];
   #buffer = "";
@@ -65,8 +67,9 @@ export class Qmp {
       return;
     }
     if (message.event) {
-      const reason = message.data?.reason;
+      const { reason, id, open } = message.data ?? {};
       if (message.event === "SHUTDOWN" && typeof reason === "string") this.shutdownReason = reason;
+      if (message.event === "VSERPORT_CHANGE" && open === false) this.onPortClosed(String(id));
       return;
     }
     const waiting = this.#waiting.shift();
