@@ -42,18 +42,26 @@ export class ConsoleLog {
   }
 
   #append(chunk: Buffer): void {
-    this.#file ??= openSync(this.#path, "a", 0o600);
-    if (this.#size === 0) this.#size = fstatSync(this.#file).size;
-    if (this.#size + chunk.length > MAX_FILE) this.#rotate();
-    writeSync(this.#file, chunk.subarray(0, MAX_FILE));
-    this.#size += Math.min(chunk.length, MAX_FILE);
+    try {
+      this.#keep(chunk.subarray(0, MAX_FILE));
+    } catch {
+      // A full disk, or the VM is being deleted: this output is not kept. The next piece is tried anew.
+      this.#close();
+    }
     for (const follower of this.#followers) follower(chunk);
   }
 
-  #rotate(): void {
+  #keep(chunk: Buffer): void {
+    this.#file ??= openSync(this.#path, "a", 0o600);
+    if (this.#size === 0) this.#size = fstatSync(this.#file).size;
+    if (this.#size + chunk.length > MAX_FILE) this.#file = this.#rotate();
+    this.#size += writeSync(this.#file, chunk);
+  }
+
+  #rotate(): number {
     this.#close();
     renameSync(this.#path, `${this.#path}.1`);
-    this.#file = openSync(this.#path, "a", 0o600);
+    return openSync(this.#path, "a", 0o600);
   }
 
   #close(): void {
