@@ -46,6 +46,7 @@ export class Qmp {
   /** Runs a command. Answers come in order, so no ids are needed. @throws Error with QEMU's description */
   execute(command: string, args: Record<string, unknown> = {}): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      if (this.#socket.destroyed) return reject(new Error("QEMU ended"));
       this.#waiting.push({ resolve, reject });
       this.#socket.write(`${JSON.stringify({ execute: command, arguments: args })}\n`);
     });
@@ -59,10 +60,8 @@ export class Qmp {
   }
 
   #handle(line: string): void {
-    let message: Message;
-    try {
-      message = JSON.parse(line) as Message;
-    } catch {
+    const message = parse(line);
+    if (!message) {
       this.#socket.destroy();
       return;
     }
@@ -75,5 +74,15 @@ export class Qmp {
     const waiting = this.#waiting.shift();
     if (message.error) waiting?.reject(new Error(message.error.desc ?? "QEMU refused"));
     else waiting?.resolve(message.return ?? message.QMP);
+  }
+}
+
+/** A line as a message; null when it is not a JSON object. */
+function parse(line: string): Message | null {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" ? (value as Message | null) : null;
+  } catch {
+    return null;
   }
 }
