@@ -31,26 +31,25 @@ export async function untilListening(path: string, limitMs: number): Promise<voi
   const deadline = AbortSignal.timeout(limitMs);
   for (;;) {
     // The watch begins before the attempt, so that a socket that appears in between is not missed.
-    const appeared = nextChange(dirname(path), deadline);
+    using change = nextChange(dirname(path), deadline);
     const socket = await connectUnix(path).catch(() => null);
     if (socket) {
       socket.destroy();
-      appeared.catch(() => {});
       return;
     }
-    await appeared;
+    await change.happened;
   }
 }
 
-function nextChange(folder: string, deadline: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const watcher = watch(folder, { signal: deadline });
-    watcher.once("change", () => {
-      watcher.close();
-      resolve();
-    });
-    deadline.addEventListener("abort", () => reject(new Error("the other daemon did not become ready")), {
-      once: true,
-    });
+/** A watch for one change of a folder. Disposed of in any case: an open one would keep the process alive. */
+function nextChange(folder: string, deadline: AbortSignal): Disposable & { happened: Promise<void> } {
+  const watcher = watch(folder);
+  const happened = new Promise<void>((resolve, reject) => {
+    watcher.once("change", () => resolve());
+    const late = () => reject(new Error("the other daemon did not become ready"));
+    if (deadline.aborted) late();
+    deadline.addEventListener("abort", late, { once: true });
   });
+  happened.catch(() => {}); // it may fail before it is waited for
+  return { happened, [Symbol.dispose]: () => watcher.close() };
 }
