@@ -52,15 +52,39 @@ export const configSchema = z.strictObject({
 
 export type Config = z.output<typeof configSchema>;
 
-/** Validates parsed TOML. @throws invalid_config naming the file, the key and what is accepted */
-export function parseConfig(value: unknown, file: string): Config {
+/**
+ * Validates parsed TOML.
+ * @param text what it was parsed from, to name the line
+ * @throws invalid_config naming the file, the line, the key and what is accepted
+ */
+export function parseConfig(value: unknown, file: string, text: string): Config {
   const result = configSchema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  const key = issue?.path.join(".") || "(top level)";
+  const unknown = issue?.code === "unrecognized_keys" ? issue.keys.slice(0, 1) : [];
+  const path = [...(issue?.path.map(String) ?? []), ...unknown];
+  const line = lineOf(text, path);
   throw BangerError.of("invalid_config", {
     file,
-    problem: `${key}: ${issue?.message ?? "not valid"}`,
+    problem: `${line === null ? "" : `line ${line}: `}${path.join(".")}: ${issue?.message ?? "not valid"}`,
     accepted: "the keys and values of docs/config.md",
   });
 }
+
+/** The line on which a key, or the table or inline table that holds it, stands; null when it cannot be told. Pure. */
+function lineOf(text: string, path: readonly string[]): number | null {
+  let table: string[] = [];
+  let holder: number | null = null;
+  for (const [index, line] of text.split("\n").entries()) {
+    const header = /^\s*\[\[?([^\]]+)\]/.exec(line)?.[1];
+    const key = /^\s*([\w."' -]+?)\s*=/.exec(line)?.[1];
+    if (header !== undefined) table = parts(header);
+    const here = key === undefined ? table : [...table, ...parts(key)];
+    if ((header ?? key) === undefined || !here.every((part, at) => part === path[at])) continue;
+    if (here.length === path.length) return index + 1;
+    holder = index + 1;
+  }
+  return holder;
+}
+
+const parts = (dotted: string) => dotted.split(".").map((part) => part.trim().replace(/^["']|["']$/g, ""));

@@ -57,9 +57,10 @@ export function formatSize(bytes: number): string {
 
 /** `850ms`, `3.2s`, `4m12s`, `2h05m`, `3d4h`. */
 export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)}ms`;
-  if (ms < 60_000) return `${trimDecimal(ms / 1000)}s`;
-  const seconds = Math.floor(ms / 1000);
+  // Compared as they are printed: 59.97 s is a minute, not "60s".
+  if (Math.round(ms) < 1000) return `${Math.round(ms)}ms`;
+  if (ms < 59_950) return `${trimDecimal(ms / 1000)}s`;
+  const seconds = Math.round(ms / 1000);
   const pad = (n: number) => String(n).padStart(2, "0");
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m${pad(seconds % 60)}s`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h${pad(Math.floor((seconds % 3600) / 60))}m`;

@@ -13,7 +13,7 @@ export async function readConfig(paths: Paths): Promise<Config> {
     throw BangerError.of("state_unreadable", { path: file, reason: error.message }, { cause: error });
   });
   try {
-    return parseConfig(parse(text), file);
+    return parseConfig(parse(text), file, text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const [problem = "not valid TOML"] = error.message.split("\n");
