@@ -98,7 +98,7 @@ async function makeTemplate(target: string, size: number, signal: AbortSignal): 
   }
 }
 
-/** Fixed identity, no reserved blocks, a small journal: less to write at the first mount, and the same bytes each time. */
+/** Fixed identity, no reserved blocks, a small journal: less to write at the first mount. */
 function mkfsArguments(size: number): string[] {
   const journal = size >= 1024 * MIB ? 32 : 4;
   return [
