@@ -141,14 +141,17 @@ static int listen_on(struct mux *m, int fd, const struct sockaddr *address, sock
 
 int link_listen_unix(struct mux *m, const char *path)
 {
+    /* Bound under another name first: whoever sees the socket appear can connect to it, since it listens already. */
     struct sockaddr_un a = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof a.sun_path) {
+    if ((size_t)snprintf(a.sun_path, sizeof a.sun_path, "%s.new", path) >= sizeof a.sun_path) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    strcpy(a.sun_path, path);
-    unlink(path);
-    return listen_on(m, socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), (struct sockaddr *)&a, sizeof a);
+    unlink(a.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listen_on(m, fd, (struct sockaddr *)&a, sizeof a) != 0)
+        return -1;
+    return rename(a.sun_path, path);
 }
 
 int link_listen_vsock(struct mux *m, unsigned port)
