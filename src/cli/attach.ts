@@ -59,7 +59,7 @@ async function attach(
   execution: Execution,
   { tty, stdin }: Attachment,
 ): Promise<ExitStatus> {
-  const restore = tty ? takeTerminal(context, execution) : () => {};
+  const restore = tty ? await takeTerminal(context, execution) : () => {};
   let left: Interrupted | undefined;
   try {
     return await context.interrupts.during(
@@ -102,7 +102,7 @@ function drain(from: NodeJS.ReadableStream, to: NodeJS.WritableStream): Promise<
 }
 
 /** Every key goes to the guest, and the guest hears of every new size. @returns how to give the terminal back */
-function takeTerminal(context: Context, execution: Execution): () => void {
+async function takeTerminal(context: Context, execution: Execution): Promise<() => void> {
   const { stdin, stdout } = context;
   const raw = stdin.isTTY === true;
   const resize = () => {
@@ -114,9 +114,15 @@ function takeTerminal(context: Context, execution: Execution): () => void {
     process.off("exit", restore);
     if (raw) stdin.setRawMode(false);
   };
-  if (raw) stdin.setRawMode(true);
   stdout.on("resize", resize);
   process.once("exit", restore); // also when something ends the process in between
+  if (raw) {
+    stdin.setRawMode(true);
+    // Node's raw mode still turns every line feed into two characters, which spoils full-screen programs. What is
+    // restored in the end is the terminal as it was before both.
+    const { runOnTerminal } = await import("../host/run.ts");
+    await runOnTerminal("stty", ["-opost"]).catch(() => {});
+  }
   return restore;
 }
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=1 --
 /** The program's entry. What needs no other module is answered before any is loaded. */
 import { VERSION } from "../core/version.ts";
 

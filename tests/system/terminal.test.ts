@@ -1,0 +1,94 @@
+/** The interactive shell on a real terminal. */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { before, describe, test } from "node:test";
+import { LAUNCHER } from "../support/command.ts";
+import { makeHome } from "../support/home.ts";
+import { Terminal } from "../support/terminal.ts";
+
+const PROMPT = /root@term:\S*# ?/;
+
+describe("a shell in a VM", async () => {
+  const home = await makeHome();
+  before(async () => {
+    const result = await home.run(["vm", "create", "-q", "--name", "term"]);
+    assert.equal(result.code, 0, result.stderr);
+  });
+
+  /** A terminal in which the shell runs, between two records of how the terminal is set. */
+  const open = async () => {
+    const settings = (name: string) => `stty -g >${join(home.path, name)}`;
+    const line = `${settings("before")}; ${LAUNCHER} vm exec term; echo "code=$?"; ${settings("after")}; echo over; cat`;
+    const terminal = new Terminal(line, home.env, { columns: 100, rows: 30 });
+    await terminal.until(PROMPT).catch(async (error) => {
+      await terminal[Symbol.asyncDispose]();
+      throw error;
+    });
+    return terminal;
+  };
+  const restored = async (terminal: Terminal) => {
+    await terminal.until(/over\r?\n/);
+    const [begin, end] = await Promise.all(
+      ["before", "after"].map((name) => readFile(join(home.path, name), "utf8")),
+    );
+    assert.equal(end, begin);
+  };
+
+  test("knows the terminal's size and follows it", async () => {
+    await using terminal = await open();
+    terminal.type("stty size\r");
+    await terminal.until(/\b(30|29) 100\r\n/);
+    terminal.resize(120, 40);
+    terminal.type("stty size\r");
+    await terminal.until(/\b(40|39) 120\r\n/);
+    terminal.type("exit\r");
+    await restored(terminal);
+  });
+
+  test("gets Ctrl-C, Ctrl-Z and Ctrl-D itself; its exit code comes out and the terminal is as before", async () => {
+    await using terminal = await open();
+    terminal.type("sh -c 'echo first; exec sleep 1000'\r");
+    await terminal.until(/^first\r\n/m);
+    terminal.type("\x03");
+    await terminal.until(PROMPT);
+    terminal.type("sh -c 'echo second; exec sleep 1001'\r");
+    await terminal.until(/^second\r\n/m);
+    terminal.type("\x1a");
+    await terminal.until(/Stopped\s/);
+    terminal.type("kill %1; (exit 3)\r");
+    await terminal.until(PROMPT);
+    terminal.type("\x04");
+    const [, code] = await terminal.until(/code=(\d+)/);
+    assert.ok(code === "3" || code === "0", `code ${code}`); // the shell's own rule for Ctrl-D
+    await restored(terminal);
+  });
+
+  test("ends with the code given to exit", async () => {
+    await using terminal = await open();
+    terminal.type("exit 42\r");
+    await terminal.until(/code=42\r?\n/);
+    await restored(terminal);
+  });
+
+  test("takes a paste of 100 kB and UTF-8 whole", async () => {
+    await using terminal = await open();
+    terminal.type("stty -echo; wc -c; stty echo\r");
+    await terminal.until(/stty echo\r\n/);
+    const line = `${"ü→x".repeat(16)}\n`;
+    const lines = Math.ceil(100_000 / Buffer.byteLength(line));
+    terminal.type(line.repeat(lines));
+    terminal.type("\x04");
+    await terminal.until(new RegExp(`\\b${lines * Buffer.byteLength(line)}\\r\\n`));
+    terminal.type("exit\r");
+    await restored(terminal);
+  });
+
+  test("that loses its daemon gives the terminal back and says why", async () => {
+    await using terminal = await open();
+    await home.killDaemon();
+    await terminal.until(/connection to the daemon was lost/);
+    await terminal.until(/code=125/);
+    await restored(terminal);
+  });
+});
