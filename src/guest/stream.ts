@@ -185,7 +185,12 @@ export class GuestStream<N extends OperationName = OperationName> {
     if (this.#state === "asked" && !this.#cancelled) throw violation("a stream ends without an answer");
     if (!this.#over) {
       this.#over = true;
-      this.#hooks.end?.();
+      try {
+        this.#hooks.end?.();
+      } catch (error) {
+        this.#over = false; // not an end in order: readers and writers still have to learn of it, from `abandon`
+        throw error;
+      }
       for (const inflow of this.#inflows.values()) inflow.close(null);
       this.#outflow?.close(null);
     }
