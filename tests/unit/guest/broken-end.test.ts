@@ -11,13 +11,12 @@ const broken = { code: "guest_protocol" };
 
 test("a listing that ends without its end", async () => {
   const { session, agent } = await scripted();
-  const listing = Array.fromAsync(listFiles(session, "/"));
-  listing.catch(() => {}); // looked at below
+  const listing = listFiles(session, "/").next();
   const { stream } = await agent.next(FRAME.request);
   agent.respond(stream);
   agent.end(stream);
   await assert.rejects(listing, broken);
-  assert.partialDeepStrictEqual(await session.closed, broken);
+  assert.equal((await session.closed).code, broken.code);
 });
 
 test("a process that ends without telling how", async () => {
