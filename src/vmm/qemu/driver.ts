@@ -3,6 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { watch } from "node:fs";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { asBangerError, BangerError } from "../../core/errors.ts";
 import { isAlive, killProcess, startTime } from "../../host/processes.ts";
 import { run, startDetached } from "../../host/run.ts";
@@ -18,6 +19,7 @@ import { Qmp } from "./qmp.ts";
 const PROGRAM = "qemu-system-x86_64";
 const OLDEST = 7;
 const ANSWER_MS = 20_000;
+const REFUSED_MS = 5;
 const LOG = "vmm.log";
 
 export const qemuDriver: Driver = {
@@ -103,7 +105,7 @@ async function launch(spec: LaunchSpec, signal: AbortSignal): Promise<Machine> {
       .trim()
       .split("\n")
       .at(-1);
-    throw new Error(said || asBangerError(error).message, { cause: error });
+    throw new Error(said || (error as Error).message, { cause: error });
   }
 }
 
@@ -126,20 +128,26 @@ async function untilAnswering(
     const watcher = watch(handle.directory);
     let trying = false;
     let again = false;
+    let finished = false;
     const finish = (settle: () => void) => {
+      finished = true;
       watcher.close();
       child.off("exit", onExit);
       settle();
     };
     const onExit = (code: number | null, name: string | null) =>
-      finish(() => reject(new Error(`QEMU ended at once (${name ?? `code ${code}`})`)));
+      finish(() => reject(new Error(`QEMU ended at once (${name ?? exitText(code)})`)));
     const attempt = async () => {
       again = true;
       if (trying) return;
       trying = true;
-      while (again) {
+      while (again && !finished) {
         again = false;
-        const machine = await connectMachine(handle).catch(() => null);
+        const machine = await connectMachine(handle).catch(async (error: NodeJS.ErrnoException) => {
+          // The last socket is there but not listened on yet. That it is, in a moment, changes nothing in the folder.
+          if (error.code === "ECONNREFUSED") again = await delay(REFUSED_MS, true);
+          return null;
+        });
         if (machine) return finish(() => resolve(machine));
       }
       trying = false;
@@ -149,6 +157,11 @@ async function untilAnswering(
     watcher.on("change", () => void attempt());
     void attempt();
   });
+}
+
+/** A jail passes its inhabitant's death by a signal on as 128 + n. */
+function exitText(code: number | null): string {
+  return code !== null && code > 128 ? `killed by signal ${code - 128}` : `code ${code}`;
 }
 
 async function adopt(handle: MachineHandle): Promise<Machine | null> {
