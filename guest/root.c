@@ -124,12 +124,25 @@ static void bind_from_state(int state, const char *name, const char *at)
         close(fd);
 }
 
+/* Commands run before the image's init, which would make these: without, `echo >/dev/stderr` makes a file. */
+static void link_descriptors(void)
+{
+    static const char *const links[][2] = {{"/proc/self/fd", "/dev/fd"},
+                                           {"/proc/self/fd/0", "/dev/stdin"},
+                                           {"/proc/self/fd/1", "/dev/stdout"},
+                                           {"/proc/self/fd/2", "/dev/stderr"}};
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
+        if (symlink(links[i][0], links[i][1]) != 0 && errno != EEXIST)
+            console_say("link %s: %s", links[i][1], strerror(errno));
+}
+
 int root_assemble(const struct disks *disks)
 {
     mount_overlay(disks);
     int state = open("/state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     switch_root();
     root_mount_kernel();
+    link_descriptors();
     mount_quietly("devpts", "/dev/pts", 0755, MS_NOSUID | MS_NOEXEC, "mode=0620,gid=5,ptmxmode=0666");
     mount_quietly("tmpfs", "/dev/shm", 01777, MS_NOSUID | MS_NODEV, "mode=1777");
     mount_quietly("tmpfs", "/run", 0755, MS_NOSUID | MS_NODEV, "mode=0755");

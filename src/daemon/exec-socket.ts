@@ -112,7 +112,7 @@ class Inbox {
   deliverTo(session: GuestSession, process: GuestProcess): void {
     const socket = this.#socket;
     process.stdin.on("error", () => {}); // a process that closed its stdin: what comes is dropped, as with a pipe
-    process.stdin.on("drain", () => socket.resume());
+    for (const event of ["drain", "close"]) process.stdin.on(event, () => socket.resume());
     socket.on("message", (data: Buffer, binary: boolean) => {
       try {
         if (binary) {

@@ -40,6 +40,7 @@ export class Execution implements PromiseLike<ExecResult> {
   readonly #started = Promise.withResolvers<Started>();
   readonly #exited = Promise.withResolvers<ExitStatus>();
   readonly #detached = Promise.withResolvers<void>();
+  readonly #full = new Set<Readable>();
   #socket: WebSocket | undefined;
   #over = false;
   #collected: Promise<ExecResult> | undefined;
@@ -50,9 +51,8 @@ export class Execution implements PromiseLike<ExecResult> {
     this.detached = this.#detached.promise;
     // Who awaits only one of them must not be killed by the others' rejection.
     for (const promise of [this.started, this.exited, this.detached]) promise.catch(() => {});
-    const resume = () => this.#resume();
-    this.stdout = new Readable({ highWaterMark: WINDOW, read: resume });
-    this.stderr = new Readable({ highWaterMark: WINDOW, read: resume });
+    this.stdout = this.#output();
+    this.stderr = this.#output();
     this.stdin = new Writable({
       highWaterMark: WINDOW,
       write: (chunk: Buffer, _encoding, done) => this.#sendInput(chunk, done),
@@ -126,7 +126,9 @@ export class Execution implements PromiseLike<ExecResult> {
     if (this.#over) return;
     if (binary) {
       const stream = bytes[0] === CHANNEL.stderr ? this.stderr : this.stdout;
-      if (!stream.push(bytes.subarray(1))) this.#socket?.pause();
+      if (stream.push(bytes.subarray(1))) return;
+      this.#full.add(stream);
+      this.#socket?.pause();
       return;
     }
     const message = JSON.parse(bytes.toString("utf8")) as ExecServerMessage;
@@ -160,11 +162,17 @@ export class Execution implements PromiseLike<ExecResult> {
     this.#end(() => this.#exited.reject(error));
   }
 
-  /** Flow goes on when both streams want more; each calls this when it has been read below its mark. */
-  #resume(): void {
-    const socket = this.#socket;
-    if (!socket?.isPaused) return;
-    if (this.stdout.readableLength < WINDOW && this.stderr.readableLength < WINDOW) socket.resume();
+  /** An output stream. While one of the two is full nothing is taken from the process; each asks for more when it was read. */
+  #output(): Readable {
+    const stream: Readable = new Readable({
+      highWaterMark: WINDOW,
+      // The stream's length says nothing here: bytes that are just being read are still in it.
+      read: () => {
+        this.#full.delete(stream);
+        if (this.#full.size === 0 && this.#socket?.isPaused) this.#socket.resume();
+      },
+    });
+    return stream;
   }
 
   #sendInput(chunk: Buffer, done: (error?: Error | null) => void): void {

@@ -4,7 +4,7 @@ import { watch } from "node:fs";
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { asBangerError, BangerError } from "../../core/errors.ts";
+import { BangerError } from "../../core/errors.ts";
 import { isAlive, killProcess, startTime } from "../../host/processes.ts";
 import { run, startDetached } from "../../host/run.ts";
 import { findTool } from "../../host/tools.ts";
