@@ -43,7 +43,3 @@ export function since(timestamp: string | null, now: number): string {
   return timestamp === null ? "-" : formatDuration(Math.max(0, now - Date.parse(timestamp)));
 }
 
-/** A number with its noun: `1 VM`, `2 VMs`. */
-export function count(n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
-}
