@@ -42,4 +42,3 @@ export function usage(used: number, total: number): string {
 export function since(timestamp: string | null, now: number): string {
   return timestamp === null ? "-" : formatDuration(Math.max(0, now - Date.parse(timestamp)));
 }
-
