@@ -46,6 +46,7 @@ function build(command: Command<OptionSpecs, never>): Commander {
     .helpOption(false)
     .allowExcessArguments(false)
     .showSuggestionAfterError(true)
+    .configureHelp({ helpWidth: 80 }) // the same on every terminal: docs/cli.md is made of it
     .exitOverride()
     .configureOutput({ writeErr: () => {}, writeOut: () => {} });
   if (command.arguments) parser.arguments(command.arguments);

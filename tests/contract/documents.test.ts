@@ -11,8 +11,8 @@ import { DOCUMENTS } from "../support/documents.ts";
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 
 for (const [path, make] of Object.entries(DOCUMENTS)) {
-  test(`${path} is current`, () => {
-    assert.ok(read(path) === make(), `${path} is stale: npm run docs`);
+  test(`${path} is current`, async () => {
+    assert.ok(read(path) === (await make()), `${path} is stale: npm run docs`);
   });
 }
 

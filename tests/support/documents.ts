@@ -1,13 +1,16 @@
 /** The documents that are made of sources: path → content. `npm run docs` writes them; a test keeps them current. */
 import { z } from "zod";
 import { openApiDocument } from "../../src/api/openapi.ts";
+import { parse } from "../../src/cli/parse.ts";
+import { COMMANDS } from "../../src/cli/registry.ts";
 import { configSchema } from "../../src/core/config.ts";
 import { CATALOGUE } from "../../src/core/errors.ts";
 
-export const DOCUMENTS: Record<string, () => string> = {
+export const DOCUMENTS: Record<string, () => string | Promise<string>> = {
   "docs/openapi.json": () => `${JSON.stringify(openApiDocument(), null, 2)}\n`,
   "docs/errors.md": errors,
   "docs/config.md": config,
+  "docs/cli.md": commandLine,
 };
 
 const MADE = "<!-- Made by `npm run docs`; change the source instead. -->";
@@ -75,4 +78,49 @@ const defaultOf = (key: Key) => (key.default === undefined ? "" : `\`${JSON.stri
 
 function row(cells: readonly (string | number)[]): string {
   return `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ")} |`;
+}
+
+/** Each command's own help, without what it says about this machine. */
+async function commandLine(): Promise<string> {
+  const sections = await Promise.all(
+    COMMANDS.map(async ({ name, aliases, load }) => {
+      const { notes: _notes, ...command } = (await load()).default;
+      const input = await parse(command, ["--help"]);
+      if (!("help" in input)) throw new Error(`${name} has no help`);
+      const also = aliases ? `Also: ${aliases.map((alias) => `\`banger ${alias}\``).join(", ")}\n\n` : "";
+      return `## ${name}\n\n${also}\`\`\`text\n${input.help.trimEnd()}\n\`\`\`\n`;
+    }),
+  );
+  return `# Commands
+
+${MADE}
+
+Data goes to standard output, progress, notices and errors to standard error. \`--json\` prints one document. Colours appear on
+terminals only, and never when \`NO_COLOR\` is set. A VM is named by its name, its id, or a prefix of the id that is unique.
+
+## Exit codes
+
+| code | meaning |
+| --- | --- |
+| 0 | it worked |
+| 1 | banger failed; the message says why and what to do |
+| 2 | the command line was wrong |
+| 130, 143, 129 | ended by SIGINT, SIGTERM, SIGHUP |
+
+For \`vm run\` and \`vm exec\` the code is the guest command's own, and further:
+
+| code | meaning |
+| --- | --- |
+| 124 | \`--timeout\` was over |
+| 125 | banger failed |
+| 126 | the command cannot be executed in the guest |
+| 127 | the command does not exist in the guest |
+| 128 + n | signal n ended the command |
+
+## Environment
+
+\`XDG_STATE_HOME\`, \`XDG_CACHE_HOME\`, \`XDG_CONFIG_HOME\`, \`XDG_RUNTIME_DIR\`: where banger keeps things. \`NO_COLOR\`: no colours.
+\`CI=true\`: missing host packages are installed without asking. \`BANGER_DEBUG\`: stacks of unexpected errors.
+
+${sections.join("\n")}`;
 }
