@@ -1,0 +1,99 @@
+/** An image without an init: the agent is PID 1 itself. The image is a busybox and nothing else. */
+import assert from "node:assert/strict";
+import { cp, link, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, before, describe, test } from "node:test";
+import { silent, type Work } from "../../src/core/stage.ts";
+import { MIB } from "../../src/core/units.ts";
+import { ensureAgentBinary } from "../../src/disk/agent-binary.ts";
+import { ensureInitramfs } from "../../src/disk/initramfs.ts";
+import { cloneStateDisk, ensureStateTemplate } from "../../src/disk/state-disk.ts";
+import { type GuestSession, openGuest, powerOff, startProcess } from "../../src/guest/index.ts";
+import { resolvePaths } from "../../src/host/paths.ts";
+import { run } from "../../src/host/run.ts";
+import { findTool } from "../../src/host/tools.ts";
+import { DEFAULT_KERNEL, KernelStore } from "../../src/kernels/store.ts";
+import type { Machine } from "../../src/vmm/driver.ts";
+import { qemuDriver } from "../../src/vmm/qemu/driver.ts";
+import { makeHome } from "../support/home.ts";
+
+const BOOT_MS = 60_000;
+const work: Work = { report: silent, signal: new AbortController().signal };
+
+describe("a VM whose image has no init", async () => {
+  const home = await makeHome();
+  let folder: string;
+  let machine: Machine;
+  let session: GuestSession;
+
+  before(async () => {
+    const busybox = await findTool("busybox");
+    assert.ok(busybox, "the tests need busybox-static");
+    folder = await mkdtemp(join(tmpdir(), "banger-init-"));
+    await mkdir(join(folder, "root/bin"), { recursive: true });
+    await mkdir(join(folder, "vm"), { mode: 0o700 });
+    await cp(busybox, join(folder, "root/bin/busybox"));
+    for (const name of ["sh", "ps", "sleep", "true", "cat", "readlink"]) {
+      await link(join(folder, "root/bin/busybox"), join(folder, "root/bin", name));
+    }
+    const base = join(folder, "base.squashfs");
+    await run("mksquashfs", [join(folder, "root"), base, "-comp", "lz4", "-no-progress", "-quiet"]);
+    const paths = resolvePaths(home.env);
+    const kernel = await new KernelStore({ paths }).ensure(DEFAULT_KERNEL, work);
+    const agent = await ensureAgentBinary(paths, work);
+    const state = join(folder, "vm/state.ext4");
+    await cloneStateDisk(await ensureStateTemplate(paths, 256 * MIB, work.signal), state);
+    const status = await qemuDriver.probe();
+    assert.ok(status.usable);
+    machine = await qemuDriver.launch(
+      {
+        id: "vm-initless",
+        directory: join(folder, "vm"),
+        vcpu: 1,
+        memoryMib: 256,
+        accelerator: status.accelerator,
+        kernel: kernel.vmlinuz,
+        initramfs: await ensureInitramfs(paths, { agent, modules: kernel.bootModules }),
+        kernelArgs: [],
+        disks: { base, state, modules: kernel.modules },
+        nested: false,
+      },
+      work.signal,
+    );
+    machine.console.resume();
+    session = await openGuest(await machine.connectAgent(), { signal: AbortSignal.timeout(BOOT_MS) });
+  });
+
+  after(async () => {
+    await machine?.kill();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const output = async (script: string) => {
+    const process = await startProcess(session, { argv: ["/bin/sh", "-c", script] });
+    const said = await text(process.stdout);
+    await process.exited;
+    return said;
+  };
+
+  test("runs commands, with the agent's program as PID 1", async () => {
+    assert.equal(await output("echo hello"), "hello\n");
+    assert.match(await output("cat /proc/1/comm"), /^(init|banger-agent)$/m);
+  });
+
+  test("has its orphans reaped", async () => {
+    await output("(sleep 0.1 &) ; (true &)");
+    assert.equal(
+      await output("sleep 0.5; ps -o stat | { grep -c '^Z' || true; }".replace("grep", "/bin/busybox grep")),
+      "0\n",
+    );
+  });
+
+  test("powers off in order when it is asked to, ending what runs", async () => {
+    await startProcess(session, { argv: ["/bin/sleep", "1000"], onDisconnect: "keep" });
+    await powerOff(session, { graceMs: 5000 });
+    assert.deepEqual(await machine.exited, { expected: true, reason: "the guest powered itself off" });
+  });
+});
