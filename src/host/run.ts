@@ -135,9 +135,12 @@ export async function startDetached(
   return child as ChildProcess & { readonly pid: number };
 }
 
-/** Starts an interactive program on this terminal and returns its exit code (128 + n when killed by signal n). */
+/**
+ * Starts an interactive program on this terminal and returns its exit code (128 + n when killed by signal n). What it prints
+ * goes to standard error: standard output belongs to the data that our own caller wants.
+ */
 export async function runOnTerminal(program: string, args: readonly string[]): Promise<number> {
-  const child = spawn(program, args, { stdio: "inherit" });
+  const child = spawn(program, args, { stdio: ["inherit", 2, 2] });
   return new Promise((resolve, reject) => {
     child.once("error", (error) => reject(new ProcessError(program, error.message, null, "")));
     child.once("exit", (code, name) => resolve(code ?? 128 + (name ? constants.signals[name] : 0)));

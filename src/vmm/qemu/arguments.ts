@@ -68,3 +68,15 @@ function disk(name: string, file: string, options: string): string[] {
 function listener(id: string, path: string): string[] {
   return ["-chardev", `socket,id=${id},path=${path},server=on,wait=off`];
 }
+
+/**
+ * The counter's frequency in kHz, null when nothing tells it. It runs at the processor's nominal speed, which is what the base
+ * frequency and the model's name say; "cpu MHz" is the speed of the moment on hosts that change it, so it comes last.
+ */
+export function tscFrequency(baseKhz: string, cpuinfo: string): number | null {
+  if (/^\d+\s*$/.test(baseKhz)) return Number(baseKhz);
+  const gigahertz = /^model name\s*:.*@ ([\d.]+)GHz/m.exec(cpuinfo)?.[1];
+  if (gigahertz) return Math.round(Number(gigahertz) * 1_000_000);
+  const megahertz = /^cpu MHz\s*:\s*([\d.]+)$/m.exec(cpuinfo)?.[1];
+  return megahertz ? Math.round(Number(megahertz) * 1000) : null;
+}

@@ -12,7 +12,7 @@ import { connectUnix } from "../../host/unix-socket.ts";
 import type { Driver, DriverStatus, LaunchSpec, Machine, MachineHandle } from "../driver.ts";
 import { bubblewrapArguments, usableBubblewrap } from "../jail/bubblewrap.ts";
 import { chooseAccelerator } from "./accelerator.ts";
-import { qemuArguments, SOCKETS } from "./arguments.ts";
+import { qemuArguments, SOCKETS, tscFrequency } from "./arguments.ts";
 import { connectMachine } from "./machine.ts";
 import { Qmp } from "./qmp.ts";
 
@@ -180,8 +180,10 @@ async function endStray(directory: string): Promise<void> {
   await qmp?.closed;
 }
 
-/** The host's time stamp counter frequency as the kernel reports it; null when it does not. */
+/** The host's time stamp counter frequency as far as the kernel tells it; null when it does not. */
 async function tscKhz(): Promise<number | null> {
-  const mhz = /^cpu MHz\s*:\s*([\d.]+)$/m.exec(await readFile("/proc/cpuinfo", "latin1"))?.[1];
-  return mhz ? Math.round(Number(mhz) * 1000) : null;
+  const base = await readFile("/sys/devices/system/cpu/cpu0/cpufreq/base_frequency", "latin1").catch(
+    () => "",
+  );
+  return tscFrequency(base, await readFile("/proc/cpuinfo", "latin1"));
 }

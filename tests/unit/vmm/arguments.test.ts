@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LaunchSpec } from "../../../src/vmm/driver.ts";
 import { bubblewrapArguments } from "../../../src/vmm/jail/bubblewrap.ts";
-import { kernelCommandLine, qemuArguments, SOCKETS } from "../../../src/vmm/qemu/arguments.ts";
+import { kernelCommandLine, qemuArguments, SOCKETS, tscFrequency } from "../../../src/vmm/qemu/arguments.ts";
 
 const SPEC: LaunchSpec = {
   id: "vm-0000000001",
@@ -129,4 +129,12 @@ test("a confined monitor has namespaces of its own, no network, no capability, n
   assert.deepEqual(values(args, "--cap-drop"), ["ALL"]);
   assert.notEqual(values(args, "--uid")[0], "0");
   assert.notEqual(values(args, "--gid")[0], "0");
+});
+
+test("the time stamp counter's frequency is the nominal one, not the speed of the moment", () => {
+  const cpuinfo = "model name\t: Some CPU @ 2.60GHz\ncpu MHz\t\t: 3987.123\n";
+  assert.equal(tscFrequency("2400000\n", cpuinfo), 2_400_000);
+  assert.equal(tscFrequency("", cpuinfo), 2_600_000);
+  assert.equal(tscFrequency("", "model name\t: Some CPU\ncpu MHz\t\t: 2599.998\n"), 2_599_998);
+  assert.equal(tscFrequency("", ""), null);
 });
