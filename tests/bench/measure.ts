@@ -1,0 +1,44 @@
+/** Measuring: interleaved runs, medians, and what a row of the report is. */
+
+/** One promise about speed. */
+export interface Row {
+  readonly name: string;
+  readonly n: number;
+  /** What was measured, with its unit. */
+  readonly ours: string;
+  /** What it is compared with; empty when the number stands for itself. */
+  readonly theirs: string;
+  readonly ratio: number;
+  readonly target: string;
+  readonly ok: boolean;
+}
+
+/** Milliseconds that `work` takes. */
+export async function time(work: () => Promise<unknown>): Promise<number> {
+  const begin = performance.now();
+  await work();
+  return performance.now() - begin;
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const [low = 0, high = 0] = [sorted[middle - 1], sorted[middle]];
+  return sorted.length % 2 === 1 ? high : (low + high) / 2;
+}
+
+/** Medians of several ways to do a thing, run in turns so that a slow minute hits all of them; each is warmed up once. */
+export async function compare<K extends string>(
+  n: number,
+  ways: Readonly<Record<K, () => Promise<unknown>>>,
+): Promise<Record<K, number>> {
+  const names = Object.keys(ways) as K[];
+  const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<K, number[]>;
+  for (const name of names) await ways[name]();
+  for (let round = 0; round < n; round++) {
+    for (const name of names) times[name].push(await time(ways[name]));
+  }
+  return Object.fromEntries(names.map((name) => [name, median(times[name])])) as Record<K, number>;
+}
+
+export const ms = (value: number) => (value < 100 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`);

@@ -1,0 +1,24 @@
+/** What every bench works in: a home of its own with kernel and image obtained, and the host's clock frequency. */
+import { mkdtemp, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { tscFrequency } from "../../src/vmm/qemu/arguments.ts";
+import { banger, homeEnvironment } from "../support/command.ts";
+
+export interface BenchHome {
+  readonly path: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly tscKhz: number | null;
+}
+
+/** Makes the home, points this process at it, and boots one VM so that everything that can be cached is. */
+export async function makeBenchHome(): Promise<BenchHome> {
+  const path = await mkdtemp(join(tmpdir(), "banger-bench-"));
+  const env = homeEnvironment(path);
+  for (const name of Object.keys(process.env)) if (name.startsWith("XDG_")) delete process.env[name];
+  process.env.HOME = path;
+  console.error("preparing kernel and image ...");
+  const { code, stderr } = await banger(["vm", "run", "--rm", "--", "true"], { env });
+  if (code !== 0) throw new Error(stderr);
+  return { path, env, tscKhz: tscFrequency("", await readFile("/proc/cpuinfo", "latin1")) };
+}
