@@ -1,7 +1,10 @@
 /** A guest command on this terminal: input, output, signals and size go back and forth until it ends. */
-import { type ExecOptions, type Execution, type ExitStatus, exitCode } from "../sdk/index.ts";
+import { formatDuration } from "../core/units.ts";
+import { BangerError, type ExecOptions, type Execution, type ExitStatus, exitCode } from "../sdk/index.ts";
 import type { Context } from "./context.ts";
 import { Interrupted, signalNumber } from "./exit.ts";
+import { drain, feed } from "./terminal/flow.ts";
+import { terminalSize, withLentTerminal } from "./terminal/lend.ts";
 
 /** How the command was asked for. */
 export interface CommandRequest {
@@ -21,111 +24,83 @@ interface Attachment {
   readonly stdin: boolean;
 }
 
+/** What of the context a command on this terminal needs. */
+export type Place = Pick<Context, "stdin" | "stdout" | "stderr" | "env" | "interrupts">;
+
 /** The login shell of the guest's user, as a command. */
 const LOGIN_SHELL = ["/bin/sh", "-c", `exec "\${SHELL:-/bin/sh}" -l`] as const;
 
 /**
- * Runs a command, or a login shell when there is none, on this terminal. A shell gets a terminal of its own when we are on
- * one, as with ssh; a command gets one only when asked (`--tty`), so that its output arrives as it is.
+ * Runs a command, or a login shell when there is none, on this terminal. A shell gets a terminal of its own when its input
+ * is one, as with ssh; a command gets one only when asked (`--tty`), so that its output arrives as it is.
  * @returns the exit code as a shell gives it
+ * @throws command_timed_out, and what kept it from running to its end
  */
 export async function runCommand(
-  context: Context,
+  place: Place,
   exec: (argv: readonly string[], options: ExecOptions) => Execution,
   command: readonly string[] | undefined,
   request: CommandRequest,
 ): Promise<number> {
-  const onTerminal = context.stdin.isTTY === true && context.stdout.isTTY === true;
-  const tty = request.tty || (command === undefined && onTerminal);
+  const tty = request.tty || (command === undefined && place.stdin.isTTY === true);
   const stdin = !request.noStdin;
   const execution = exec(command ?? LOGIN_SHELL, {
-    env: { ...(tty && context.env.TERM ? { TERM: context.env.TERM } : {}), ...request.env },
+    env: { ...(tty && place.env.TERM ? { TERM: place.env.TERM } : {}), ...request.env },
     stdin,
-    ...(tty && { pty: terminalSize(context) }),
+    ...(tty && { pty: terminalSize(place) }),
     ...(request.user !== undefined && { user: request.user }),
     ...(request.cwd !== undefined && { cwd: request.cwd }),
     ...(request.timeout !== undefined && { timeoutMs: request.timeout }),
   });
-  return exitCode(await attach(context, execution, { tty, stdin }));
+  const status = await attach(place, execution, { tty, stdin });
+  if (status.timedOut) {
+    throw BangerError.of("command_timed_out", { timeout: formatDuration(request.timeout ?? 0) });
+  }
+  return exitCode(status);
 }
 
 /**
- * Connects a started execution with this process' streams until it ends. The terminal is restored whatever happens.
- * SIGINT and SIGTERM go to the command; a second one, or a terminal that is gone, leaves it.
+ * Connects a started execution with this process' streams until it ends. SIGINT and SIGTERM go to the command; a second
+ * one, or a terminal that is gone, leaves it. On a terminal of its own the command hears Ctrl-C as a key; a signal is then
+ * meant for us and leaves it at once, as with ssh.
  * @throws Interrupted when it was left, and what `exited` rejects with
  */
-async function attach(
-  context: Context,
-  execution: Execution,
-  { tty, stdin }: Attachment,
-): Promise<ExitStatus> {
-  const restore = tty ? await takeTerminal(context, execution) : () => {};
+async function attach(place: Place, execution: Execution, { tty, stdin }: Attachment): Promise<ExitStatus> {
   let left: Interrupted | undefined;
+  const onSignal = (signal: NodeJS.Signals, count: number) => {
+    if (!tty && signal !== "SIGHUP" && count === 1) {
+      execution.kill(signalNumber(signal));
+      return;
+    }
+    left = new Interrupted(signal);
+    execution.close();
+  };
+  const onResize = ({ rows, cols }: { rows: number; cols: number }) => execution.resize(rows, cols);
+  const follow = () => carry(place, execution, stdin);
   try {
-    return await context.interrupts.during(
-      (signal, count) => {
-        if (signal !== "SIGHUP" && count === 1) {
-          execution.kill(signalNumber(signal));
-          return;
-        }
-        left = new Interrupted(signal);
-        execution.close();
-      },
-      async () => {
-        if (stdin) context.stdin.pipe(execution.stdin);
-        const written = Promise.all([
-          drain(execution.stdout, context.stdout),
-          drain(execution.stderr, context.stderr),
-        ]);
-        const status = await execution.exited;
-        await written;
-        return status;
-      },
+    return await place.interrupts.during(onSignal, () =>
+      tty ? withLentTerminal(place, { keys: stdin, onResize }, follow) : follow(),
     );
   } catch (error) {
     throw left ?? error;
+  }
+}
+
+/** Carries input and output until the command has ended and everything that it printed is written. */
+async function carry(place: Place, execution: Execution, stdin: boolean): Promise<ExitStatus> {
+  const input = stdin ? feed(place.stdin, execution.stdin) : undefined;
+  const ended = Promise.all([
+    execution.exited,
+    drain(execution.stdout, place.stdout, "standard output"),
+    drain(execution.stderr, place.stderr, "standard error"),
+  ]);
+  try {
+    const [status] = await Promise.race(input ? [ended, input.broken] : [ended]);
+    return status;
+  } catch (error) {
+    execution.close(); // also when it is our own stream that failed
+    throw error;
   } finally {
-    if (stdin) {
-      context.stdin.unpipe(execution.stdin);
-      context.stdin.pause();
-    }
-    restore();
+    input?.stop();
   }
-}
-
-/** Copies to one of our own streams, as fast as that takes it; ours stays open. */
-function drain(from: NodeJS.ReadableStream, to: NodeJS.WritableStream): Promise<void> {
-  return new Promise((resolve) => {
-    from.once("end", resolve).once("close", resolve);
-    from.pipe(to, { end: false });
-  });
-}
-
-/** Every key goes to the guest, and the guest hears of every new size. @returns how to give the terminal back */
-async function takeTerminal(context: Context, execution: Execution): Promise<() => void> {
-  const { stdin, stdout } = context;
-  const raw = stdin.isTTY === true;
-  const resize = () => {
-    const { rows, cols } = terminalSize(context);
-    execution.resize(rows, cols);
-  };
-  const restore = () => {
-    stdout.off("resize", resize);
-    process.off("exit", restore);
-    if (raw) stdin.setRawMode(false);
-  };
-  stdout.on("resize", resize);
-  process.once("exit", restore); // also when something ends the process in between
-  if (raw) {
-    stdin.setRawMode(true);
-    // Node's raw mode still turns every line feed into two characters, which spoils full-screen programs. What is
-    // restored in the end is the terminal as it was before both.
-    const { runOnTerminal } = await import("../host/run.ts");
-    await runOnTerminal("stty", ["-opost"]).catch(() => {});
-  }
-  return restore;
-}
-
-function terminalSize({ stdout }: Context): { rows: number; cols: number } {
-  return { rows: stdout.rows || 24, cols: stdout.columns || 80 };
 }

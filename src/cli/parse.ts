@@ -13,10 +13,10 @@ export async function parse(
   const guest = split < 0 ? undefined : words.slice(split + 1);
   const parser = build(command);
   if (own.includes("--help") || own.includes("-h")) return { help: await helpText(command, parser) };
-  const keys = new Map<string, string>();
+  const keys: [attribute: string, key: string][] = []; // `--x` and `--no-x` share an attribute
   for (const [key, spec] of Object.entries(command.options)) {
     const option = asOption(spec);
-    keys.set(option.attributeName(), key);
+    keys.push([option.attributeName(), key]);
     parser.addOption(option);
   }
   if (guest && !command.takesCommand)

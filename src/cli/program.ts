@@ -7,15 +7,21 @@ import { failureCode, Interrupted, signalCode } from "./exit.ts";
 import { groupHelp, programHelp } from "./help.ts";
 import { type Entry, resolve } from "./registry.ts";
 import { didYouMean } from "./suggest.ts";
+import { streamFailed } from "./terminal/flow.ts";
 import { problem } from "./terminal/problem.ts";
 import { makeStyle, wantsColour } from "./terminal/view.ts";
 
 /** Runs the program and ends the process. */
 export async function main(words: readonly string[]): Promise<void> {
-  quietPipes();
+  const unwritten = watchOutputs();
   const context = makeContext();
-  const code = await run(words, context);
+  let code = await run(words, context);
   await flushed(process.stdout);
+  const error = unwritten();
+  if (error && code === EXIT.ok) {
+    context.stderr.write(problem(error, context.style));
+    code = error.exit;
+  }
   await flushed(process.stderr);
   process.exit(code); // open connections and a readable stdin must not keep it
 }
@@ -84,20 +90,25 @@ function unknownCommand(command: string, candidates: readonly string[]): BangerE
   return BangerError.of("unknown_command", { command, suggestion });
 }
 
-/** A reader that goes away (`banger ps | head -1`) is no error to talk about. */
-function quietPipes(): void {
+/**
+ * A reader that goes away (`banger ps | head -1`) is no error to talk about; it ends the process. A full disk is one.
+ * @returns what tells why standard output could not be written
+ */
+function watchOutputs(): () => BangerError | undefined {
+  let unwritten: BangerError | undefined;
   const leave = (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE" || error.code === "EIO") process.exit(signalCode("SIGPIPE"));
-    throw error;
   };
-  process.stdout.on("error", leave);
-  process.stderr.on("error", leave);
+  process.stderr.on("error", leave); // there is nowhere left to tell anything else
+  process.stdout.on("error", leave).on("error", (error) => {
+    unwritten ??= streamFailed("standard output", "written", error);
+  });
+  return () => unwritten;
 }
 
-/** Resolves when everything written has reached the system. */
+/** Resolves when everything written has reached the system, or cannot. */
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => {
-    if (stream.writableLength === 0) resolve();
-    else stream.write("", () => resolve());
+    stream.write("", () => resolve());
   });
 }

@@ -35,26 +35,25 @@ export async function forEachVm(
     ({ vm }) => vm instanceof BangerError || (!seen.has(vm.id) && seen.add(vm.id)),
   );
   const single = targets.length === 1;
-  return withProgress(context, quiet || !single, ({ onEvent, signal }) =>
-    Promise.all(
-      targets.map(async ({ name, vm }): Promise<Outcome> => {
-        try {
-          if (vm instanceof BangerError) throw vm;
-          return { vm: vm.name, ok: true, state: await verb(vm, { onEvent, signal }), error: null };
-        } catch (error) {
-          if (signal?.aborted) throw error;
-          const { code, message } = report(context, error);
-          return { vm: name, ok: false, state: null, error: { code, message } };
-        }
+  return withProgress(context, quiet || !single, async (following) => {
+    const results = await Promise.allSettled(
+      targets.map(async ({ vm }) => {
+        if (vm instanceof BangerError) throw vm;
+        return { vm: vm.name, ok: true, state: await verb(vm, following), error: null };
       }),
-    ),
-  );
+    );
+    following.signal?.throwIfAborted(); // after all have ended: a cancelled one undoes what it began
+    // Told when all have ended, so that the order is the one typed.
+    return results.map((result, i) =>
+      result.status === "fulfilled" ? result.value : failed(context, targets[i]?.name ?? "", result.reason),
+    );
+  });
 }
 
-function report(context: Context, error: unknown): BangerError {
-  const known = asBangerError(error);
-  context.stderr.write(problem(known, context.style));
-  return known;
+function failed(context: Context, name: string, reason: unknown): Outcome {
+  const error = asBangerError(reason);
+  context.stderr.write(problem(error, context.style));
+  return { vm: name, ok: false, state: null, error: { code: error.code, message: error.message } };
 }
 
 /** One line per VM that went well; the others were told on stderr. */

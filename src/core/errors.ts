@@ -50,6 +50,12 @@ export const CATALOGUE = {
     message: "no such API path: {method} {path}",
     hint: "see docs/openapi.json; client and daemon may differ in version (banger version)",
   },
+  stream_failed: {
+    status: 500,
+    exit: failure,
+    message: "{stream} cannot be {used}: {reason}",
+    hint: "check what it is redirected to",
+  },
   // VMs
   vm_not_found: {
     status: 404,

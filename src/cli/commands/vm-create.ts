@@ -1,3 +1,4 @@
+import { BangerError } from "../../core/errors.ts";
 import type { Vm } from "../../sdk/index.ts";
 import { define, flag, json, quiet } from "../command.ts";
 import { withHostPackages } from "../host-packages.ts";
@@ -14,6 +15,13 @@ export default define({
   ],
   notes: defaultsNote,
   handler: async ({ options }, context): Promise<Vm> => {
+    if (options.noStart && options.wait) {
+      throw BangerError.of("invalid_argument", {
+        what: "vm create",
+        problem: "--no-start and --wait exclude each other: nothing starts that could be waited for",
+        accepted: "later: banger vm start VM --wait system",
+      });
+    }
     const machine = await resolveMachine(options);
     const banger = await context.connect();
     if (!options.quiet) context.note(specLine(machine, (await context.status()).driver));

@@ -1,5 +1,6 @@
 import { BangerError } from "../../core/errors.ts";
 import { define, flag, parsed } from "../command.ts";
+import { drain } from "../terminal/flow.ts";
 
 export default define({
   name: "vm logs",
@@ -19,10 +20,7 @@ export default define({
       follow: options.follow,
       ...(options.tail !== undefined && { tail: options.tail }),
     });
-    await new Promise((resolve, reject) => {
-      logs.once("end", resolve).once("error", reject);
-      logs.pipe(context.stdout, { end: false });
-    });
+    await drain(logs, context.stdout, "standard output");
   },
 });
 
