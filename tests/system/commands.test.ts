@@ -1,8 +1,12 @@
 /** The other commands as a user types them: what they print, their codes, several VMs at once, names that are wrong. */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
 import { describe, test } from "node:test";
 import type { Vm } from "../../src/sdk/index.ts";
+import { LAUNCHER } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
 
 describe("banger", async () => {
@@ -87,6 +91,23 @@ describe("banger", async () => {
     assert.match(large.stderr, /at most 200000 can be passed\n {2}put long input in a file/);
     assert.equal((await run(["vm", "exec", "busy", "--no-stdin", "--", "cat"], "ignored")).stdout, "");
     await run(["vm", "delete", "-q", "busy"]);
+  });
+
+  test("output that cannot be written is told with the reason, never lost in silence", async () => {
+    await run(["vm", "create", "-q", "--name", "writer"]);
+    const toFull = async (...words: string[]) => {
+      const child = spawn("sh", ["-c", 'exec "$0" "$@" >/dev/full', LAUNCHER, ...words], {
+        env: home.env,
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      const [problem, [code]] = await Promise.all([text(child.stderr), once(child, "close")]);
+      assert.match(problem, /^banger: standard output cannot be written: ENOSPC.*\n {2}\S/);
+      return code;
+    };
+    assert.equal(await toFull("ps"), 1);
+    assert.equal(await toFull("vm", "logs", "-f", "writer"), 1);
+    assert.equal(await toFull("vm", "exec", "writer", "--", "cat", "/dev/zero"), 125);
+    await run(["vm", "delete", "-q", "writer"]);
   });
 
   test("logs shows the console, follows it to the end, and can be cut", async () => {

@@ -17,9 +17,11 @@ describe("a shell in a VM", async () => {
   });
 
   /** A terminal in which the shell runs, between two records of how the terminal is set. */
-  const open = async () => {
+  const open = async (after = "") => {
     const settings = (name: string) => `stty -g >${join(home.path, name)}`;
-    const line = `${settings("before")}; ${LAUNCHER} vm exec term; echo "code=$?"; ${settings("after")}; echo over; cat`;
+    // Its process id first: `exec` keeps it.
+    const shell = `sh -c 'echo $$ >${join(home.path, "pid")}; exec ${LAUNCHER} vm exec term'${after}`;
+    const line = `${settings("before")}; ${shell}; echo "code=$?"; ${settings("after")}; echo over; cat`;
     const terminal = new Terminal(line, home.env, { columns: 100, rows: 30 });
     await terminal.until(PROMPT).catch(async (error) => {
       await terminal[Symbol.asyncDispose]();
@@ -69,6 +71,22 @@ describe("a shell in a VM", async () => {
     terminal.type("exit 42\r");
     await terminal.until(/code=42\r?\n/);
     await restored(terminal);
+  });
+
+  test("is ended by a signal to the client, as with ssh, and the terminal is as before", async () => {
+    await using terminal = await open();
+    process.kill(Number(await readFile(join(home.path, "pid"), "utf8")), "SIGTERM");
+    await terminal.until(/code=143\r?\n/);
+    await restored(terminal);
+  });
+
+  test("whose output is copied to a file is on a terminal all the same", async () => {
+    await using terminal = await open(` | tee ${join(home.path, "copy")}`);
+    terminal.type("stty size\r");
+    await terminal.until(/\b(30|29) 100\r\n/);
+    terminal.type("exit\r");
+    await restored(terminal);
+    assert.match(await readFile(join(home.path, "copy"), "utf8"), /\b(30|29) 100\r\n/);
   });
 
   test("takes a paste of 100 kB and UTF-8 whole", async () => {
