@@ -58,6 +58,7 @@ describe("a shell in a VM", async () => {
     await terminal.until(/^second\r\n/m);
     terminal.type("\x1a");
     await terminal.until(/Stopped\s/);
+    await terminal.until(PROMPT); // of that; the next one is the one that takes Ctrl-D as a key
     terminal.type("kill %1; (exit 3)\r");
     await terminal.until(PROMPT);
     terminal.type("\x04");
