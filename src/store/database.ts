@@ -1,6 +1,7 @@
 /** Opens the state database: WAL, integrity check, migrations with a backup taken before. */
 import { existsSync, renameSync, rmSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
+import { pathToFileURL } from "node:url";
 import { BangerError } from "../core/errors.ts";
 import { MIGRATIONS } from "./migrations.ts";
 
@@ -26,14 +27,14 @@ export function openDatabase(path: string): Database {
 }
 
 /**
- * Looks at the database without changing it.
+ * Looks at the database without changing it or its folder.
  * @returns its schema version, or null when there is none @throws database_newer | database_corrupt | state_unreadable
  */
 export function inspectDatabase(path: string): number | null {
   if (!existsSync(path)) return null;
   let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(path, { readOnly: true });
+    database = new DatabaseSync(readingAddress(path), { readOnly: true });
     checkIntegrity(database);
     return checkKnown(schemaVersion(database));
   } catch (error) {
@@ -41,6 +42,13 @@ export function inspectDatabase(path: string): number | null {
   } finally {
     database?.close();
   }
+}
+
+/** Also a reader of a WAL database makes `-wal` and `-shm` files, unless it is told that nobody writes; without a log nobody does. */
+function readingAddress(path: string): URL {
+  const address = pathToFileURL(path);
+  if (!existsSync(`${path}-wal`)) address.searchParams.set("immutable", "1");
+  return address;
 }
 
 /** @throws database_newer when a later banger wrote it */

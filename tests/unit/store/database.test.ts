@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
-import { openDatabase, schemaVersion } from "../../../src/store/database.ts";
+import { inspectDatabase, openDatabase, schemaVersion } from "../../../src/store/database.ts";
 import { MIGRATIONS } from "../../../src/store/migrations.ts";
 import { VmRepository } from "../../../src/store/vms.ts";
 import { vmRecord } from "../../support/records.ts";
@@ -88,4 +88,16 @@ test("before a migration of an existing database a backup is taken; a failing st
   assert.equal(schemaVersion(backup), 1);
   backup.close();
   assert.ok(statSync(`${path}.backup`).size > 0);
+});
+
+test("looking at a database changes nothing beside it, whether it is in use or not", (t) => {
+  const path = fresh(t);
+  assert.equal(inspectDatabase(path), null);
+  const database = openDatabase(path);
+  new VmRepository(database).insert(vmRecord());
+  assert.equal(inspectDatabase(path), MIGRATIONS.length);
+  database.close();
+  const before = readdirSync(dirname(path));
+  assert.equal(inspectDatabase(path), MIGRATIONS.length);
+  assert.deepEqual(readdirSync(dirname(path)), before);
 });
