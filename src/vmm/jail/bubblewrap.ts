@@ -38,7 +38,10 @@ let trial: Promise<string | null> | undefined;
 export function usableBubblewrap(): Promise<string | null> {
   trial ??= (async () => {
     const program = await findTool("bwrap");
-    if (!program) return null;
+    if (!program) {
+      trial = undefined; // it may be installed meanwhile
+      return null;
+    }
     const args = bubblewrapArguments({ writable: "/tmp", readOnly: [], devices: [] }, [
       "/usr/bin/env",
       "true",

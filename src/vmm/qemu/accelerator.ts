@@ -1,6 +1,5 @@
 /** Whether KVM can really be used. A /dev/kvm that opens is not enough: some hosts offer one that cannot boot a stock kernel. */
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { arch } from "node:os";
 import { exists } from "../../host/files.ts";
 import type { Accelerator } from "../driver.ts";
@@ -20,11 +19,10 @@ export async function chooseAccelerator(): Promise<AcceleratorChoice> {
     why: `software emulation (TCG): ${why}`,
   });
   if (!(await exists("/dev/kvm"))) return software("there is no /dev/kvm");
-  const opens = await access("/dev/kvm", constants.R_OK | constants.W_OK).then(
-    () => true,
-    () => false,
-  );
-  if (!opens) return software("/dev/kvm cannot be opened by this user (add it to group kvm)");
+  // Opened, not just looked at: a container may forbid a device whose mode allows it.
+  const device = await open("/dev/kvm", "r+").catch(() => null);
+  await device?.close();
+  if (!device) return software("/dev/kvm cannot be opened by this user (add it to group kvm)");
   const loaded = await Promise.all(BACKENDS.map((name) => exists(`/sys/module/${name}`)));
   const backend = arch() === "arm64" ? "arm64" : BACKENDS.find((_, index) => loaded[index]);
   if (!backend) return software(`/dev/kvm opens but no hardware backend (${BACKENDS.join(", ")}) is loaded`);
