@@ -1,18 +1,18 @@
-import { type FSWatcher, watch } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
 import { BangerError } from "../../core/errors.ts";
+import { LogFile } from "../../host/log-file.ts";
 import { daemonLog, resolvePaths } from "../../host/paths.ts";
 import { define, flag, json, parsed } from "../command.ts";
 import { renderLogLine } from "../terminal/log-line.ts";
+import { makeStyle, wantsColour } from "../terminal/view.ts";
 
-const CHUNK = 64 * 1024;
+const DEFAULT_LINES = 100;
 
 export default define({
   name: "daemon logs",
   summary: "what the daemon wrote",
   options: {
     follow: flag("-f, --follow", "go on until Ctrl-C"),
-    tail: parsed("-n, --tail <lines>", "only that many last lines (100)", parseLines),
+    tail: parsed("-n, --tail <lines>", `only that many last lines (${DEFAULT_LINES})`, parseLines),
     json,
   },
   examples: [
@@ -21,64 +21,31 @@ export default define({
   ],
   handler: async ({ options }, context) => {
     const path = daemonLog(resolvePaths(context.env));
+    const style = makeStyle(wantsColour(context.stdout, context.env));
     const print = (line: string) =>
-      context.stdout.write(`${options.json ? line : renderLogLine(line, context.style)}\n`);
-    const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-      throw BangerError.of("daemon_unreachable", { reason: `${path} cannot be read: ${error.message}` });
+      void context.stdout.write(`${options.json ? line : renderLogLine(line, style)}\n`);
+    const opened = await LogFile.open(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return null;
+      throw BangerError.of("state_unreadable", { path, reason: error.message }, { cause: error });
     });
-    try {
-      const lines = new LineReader(file);
-      for (const line of (await lines.read()).slice(-(options.tail ?? 100))) print(line);
-      if (options.follow) await follow(path, async () => (await lines.read()).forEach(print));
-    } finally {
-      await file.close();
+    if (!opened) {
+      context.note("there is no log: the daemon has not run yet (banger daemon start starts it)");
+      return;
     }
+    await using log = opened;
+    await log.seekTail(options.tail ?? DEFAULT_LINES);
+    for await (const line of log.read()) print(line);
+    // Ctrl-C ends the process.
+    if (options.follow) await log.follow(print, new AbortController().signal);
   },
   json: () => undefined,
 });
 
-/** Complete lines of a growing file, each once. */
-class LineReader {
-  readonly #file: FileHandle;
-  readonly #buffer = Buffer.alloc(CHUNK);
-  #rest = Buffer.alloc(0);
-
-  constructor(file: FileHandle) {
-    this.#file = file;
-  }
-
-  async read(): Promise<string[]> {
-    const lines: string[] = [];
-    for (;;) {
-      const { bytesRead } = await this.#file.read(this.#buffer, 0, CHUNK, null);
-      if (bytesRead === 0) return lines;
-      const text = Buffer.concat([this.#rest, this.#buffer.subarray(0, bytesRead)]);
-      const end = text.lastIndexOf(0x0a) + 1;
-      this.#rest = Buffer.from(text.subarray(end));
-      if (end > 0) lines.push(...text.toString("utf8", 0, end - 1).split("\n"));
-    }
-  }
-}
-
-/** Calls `changed` after each change of the file, never twice at a time. Ends with the process. */
-async function follow(path: string, changed: () => Promise<void>): Promise<void> {
-  await new Promise<void>((_, reject) => {
-    let work = Promise.resolve();
-    const watcher: FSWatcher = watch(path, () => {
-      work = work.then(changed);
-      work.catch(reject);
-    });
-    watcher.once("error", reject);
-    work = changed(); // what came before the watch began
-    work.catch(reject);
-  });
-}
-
 function parseLines(text: string): number {
-  if (/^[1-9]\d{0,6}$/.test(text)) return Number(text);
+  if (/^\d{1,7}$/.test(text)) return Number(text);
   throw BangerError.of("invalid_argument", {
     what: "--tail",
     problem: `'${text}' is not a number of lines`,
-    accepted: "accepted: 1 to 9999999",
+    accepted: "accepted: 0 to 9999999",
   });
 }
