@@ -1,5 +1,5 @@
 /** `image pull` and `kernel pull`: obtain one, or say that it is here. */
-import type { Banger, Store } from "../sdk/index.ts";
+import type { Banger, Image, Store } from "../sdk/index.ts";
 import { flag, json, quiet } from "./command.ts";
 import type { Context } from "./context.ts";
 import { withHostPackages } from "./host-packages.ts";
@@ -11,6 +11,8 @@ export const pullOptions = {
   json,
 };
 
+type Entry = Pick<Image, "name" | "digest" | "created_at">;
+
 /** What was pulled, and whether it had to be. */
 export interface Pulled<T> {
   readonly entry: T;
@@ -18,14 +20,14 @@ export interface Pulled<T> {
 }
 
 /** Obtains `name` from a store of the daemon's when it is not here. */
-export async function pull<T extends { readonly name: string; readonly digest: string | null }>(
+export async function pull<T extends Entry>(
   context: Context,
   storeOf: (banger: Banger) => Store<T>,
   name: string,
   options: { readonly yes: boolean; readonly quiet: boolean },
 ): Promise<Pulled<T>> {
   const store = storeOf(await context.connect());
-  const find = async () => (await store.list()).find((entry) => entry.name === name);
+  const find = async () => newest(await store.list(), name);
   const before = await find();
   await withHostPackages(context, options.yes, () =>
     withProgress(context, options.quiet, (following) => store.pull(name, following)),
@@ -33,6 +35,16 @@ export async function pull<T extends { readonly name: string; readonly digest: s
   const entry = await find();
   if (!entry) throw new Error(`${name} was obtained and is gone again`);
   return { entry, obtained: entry.digest !== before?.digest };
+}
+
+/** Of the entries of one name the last one made: older ones are kept while VMs use them. */
+function newest<T extends Entry>(entries: readonly T[], name: string): T | undefined {
+  return entries
+    .filter((entry) => entry.name === name)
+    .reduce<T | undefined>(
+      (best, entry) => (best && (best.created_at ?? "") >= (entry.created_at ?? "") ? best : entry),
+      undefined,
+    );
 }
 
 /** `debian-slim 3f2a… is here` */
