@@ -6,7 +6,7 @@ import { Interrupted } from "./exit.ts";
 /**
  * Does `work`; when it fails because host packages are missing, installs everything that is missing (after asking, unless
  * `yes` or CI=true) and does it once more.
- * @throws host_packages_missing when the user says no, cannot be asked, or the installation fails
+ * @throws host_packages_missing when the user says no or cannot be asked; installation_failed
  */
 export async function withHostPackages<T>(
   context: Context,
@@ -27,13 +27,13 @@ export async function withHostPackages<T>(
  * @returns false when nothing was installed: nothing is missing, it cannot be done here, or the user does not want it
  */
 export async function installMissing(context: Context, yes: boolean): Promise<boolean> {
-  const [{ missingTools }, { hostPackageManager, installPlan, runInstallPlan }] = await Promise.all([
+  const [{ missingTools }, { hostInstallPlan, runInstallPlan }] = await Promise.all([
     import("../host/tools.ts"),
-    import("../host/packages.ts"),
+    import("../host/install.ts"),
   ]);
   // The optional ones too: one question instead of two, and confinement is among them.
   const tools = (await missingTools([], { optional: true })).map((tool) => tool.name);
-  const plan = installPlan(tools, { manager: await hostPackageManager(), uid: process.getuid?.() ?? 0 });
+  const plan = await hostInstallPlan(tools);
   if (plan.commands.length === 0) {
     if (plan.hint) context.note(`${context.style.yellow("note:")} ${plan.hint}`);
     return false;
@@ -41,7 +41,7 @@ export async function installMissing(context: Context, yes: boolean): Promise<bo
   context.note(`banger needs these packages of the host: ${plan.packages.join(" ")}`);
   for (const command of plan.commands) context.note(`  ${command.join(" ")}`);
   if (!yes && context.env.CI !== "true" && !(await agreed(context))) return false;
-  await runInstallPlan(plan, tools);
+  await runInstallPlan(plan);
   return true;
 }
 

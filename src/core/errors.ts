@@ -118,6 +118,12 @@ export const CATALOGUE = {
     message: "this host lacks {tools}",
     hint: "banger doctor --fix installs: {packages}",
   },
+  installation_failed: {
+    status: 500,
+    exit: failure,
+    message: "{packages} could not be installed: {reason}",
+    hint: "its messages are above; check the network and the package sources, then type: {line}",
+  },
   // disks and stores
   no_space: {
     status: 507,

@@ -1,6 +1,8 @@
 /**
  * `banger doctor`: whether this host has what banger needs. Read-only: starts no daemon, makes no folder, migrates nothing.
  */
+import { parseConfig } from "../core/config.ts";
+import { readConfig } from "../host/config-file.ts";
 import type { Paths } from "../host/paths.ts";
 import { checkArchitecture, checkNode } from "./machine.ts";
 import { checkDriver } from "./monitor.ts";
@@ -8,23 +10,25 @@ import { guarded, type Row } from "./row.ts";
 import { checkConfiguration, checkDefaults } from "./settings.ts";
 import { checkDatabase, checkFolders, checkFreeSpace } from "./state.ts";
 import { checkImage, checkKernel } from "./supplies.ts";
-import { checkTools, checkUserNamespaces } from "./tools.ts";
+import { checkImageBuilds, checkTools } from "./tools.ts";
 
-/** All rows, in the order in which they matter. */
+/** All rows but the daemon's, in the order in which they matter. */
 export async function diagnose(paths: Paths): Promise<Row[]> {
+  // One row tells that the configuration cannot be read; the others then judge by the defaults.
+  const config = await readConfig(paths).catch(() => parseConfig({}, "", ""));
   const rows = await Promise.all([
     guarded("architecture", async () => checkArchitecture()),
     guarded("node", async () => checkNode()),
-    guarded("driver", checkDriver),
+    guarded("driver", () => checkDriver(config.driver)),
     guarded("host tools", checkTools),
-    guarded("user namespaces", checkUserNamespaces),
+    guarded("image builds", checkImageBuilds),
     guarded("folders", () => checkFolders(paths)),
     guarded("free disk", () => checkFreeSpace(paths)),
     guarded("database", () => checkDatabase(paths)),
     guarded("configuration", () => checkConfiguration(paths)),
-    guarded("VM defaults", () => checkDefaults(paths)),
+    guarded("VM defaults", async () => checkDefaults(config)),
     guarded("kernel", () => checkKernel(paths)),
-    guarded("image", () => checkImage(paths)),
+    guarded("image", () => checkImage(paths, config.default_image)),
   ]);
   return rows.flat();
 }

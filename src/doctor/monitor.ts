@@ -1,12 +1,26 @@
 /** The driver that would run a VM, and why that one. */
-import { qemuDriver } from "../vmm/qemu/driver.ts";
+import type { Driver } from "../vmm/driver.ts";
+import { allDrivers } from "../vmm/drivers.ts";
 import { fail, pass, type Row, warn } from "./row.ts";
 
-export async function checkDriver(): Promise<Row> {
-  const status = await qemuDriver.probe();
-  if (!status.usable) return fail("driver", `qemu: ${status.reason}`, status.fix);
-  const detail = `qemu/${status.accelerator}: ${status.version}, ${status.why}`;
-  return status.accelerator === "kvm"
-    ? pass("driver", detail)
-    : warn("driver", detail, "VMs work, several times slower than with KVM; no action is needed");
+/** @param wanted the configuration's `driver`: a name, or `auto` for the first that can be used */
+export async function checkDriver(
+  wanted: string,
+  drivers: readonly Pick<Driver, "name" | "probe">[] = allDrivers(),
+): Promise<Row> {
+  const candidates = drivers.filter(({ name }) => wanted === "auto" || name === wanted);
+  const refusals: Row[] = [];
+  for (const { name, probe } of candidates) {
+    const status = await probe();
+    if (!status.usable) {
+      refusals.push(fail("driver", `${name}: ${status.reason}`, status.fix));
+      continue;
+    }
+    const chosen = wanted === "auto" ? "" : " (chosen by the configuration)";
+    const detail = `${name}/${status.accelerator}${chosen}: ${status.version}, ${status.why}`;
+    return status.accelerator === "kvm"
+      ? pass("driver", detail)
+      : warn("driver", detail, "VMs work, several times slower than with KVM");
+  }
+  return refusals[0] ?? fail("driver", `there is no driver '${wanted}'`, "set driver in config.toml to auto");
 }

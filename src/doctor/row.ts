@@ -3,7 +3,7 @@ import { asBangerError } from "../core/errors.ts";
 
 export interface Row {
   /** What was looked at, a few words. */
-  readonly check: string;
+  readonly name: string;
   /** `fail`: banger cannot do its main job. `warn`: it can, but something is slower, weaker or missing. */
   readonly state: "pass" | "warn" | "fail";
   readonly detail: string;
@@ -11,15 +11,15 @@ export interface Row {
   readonly fix: string | null;
 }
 
-export const pass = (check: string, detail: string): Row => ({ check, state: "pass", detail, fix: null });
-export const warn = (check: string, detail: string, fix: string | null = null): Row => ({
-  check,
+export const pass = (name: string, detail: string): Row => ({ name, state: "pass", detail, fix: null });
+export const warn = (name: string, detail: string, fix: string | null = null): Row => ({
+  name,
   state: "warn",
   detail,
   fix,
 });
-export const fail = (check: string, detail: string, fix: string | null = null): Row => ({
-  check,
+export const fail = (name: string, detail: string, fix: string | null = null): Row => ({
+  name,
   state: "fail",
   detail,
   fix,
@@ -27,7 +27,7 @@ export const fail = (check: string, detail: string, fix: string | null = null): 
 
 /** Runs a check; an error that it throws is its failure. */
 export async function guarded(
-  check: string,
+  name: string,
   look: () => Promise<Row | readonly Row[]>,
 ): Promise<readonly Row[]> {
   try {
@@ -35,6 +35,6 @@ export async function guarded(
     return Array.isArray(found) ? found : [found as Row];
   } catch (error) {
     const { message, hint } = asBangerError(error);
-    return [fail(check, message, hint)];
+    return [fail(name, message, hint)];
   }
 }

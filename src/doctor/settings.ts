@@ -1,25 +1,33 @@
 /** The configuration and what follows from it. */
+import type { Config } from "../core/config.ts";
 import { formatSize, MIB } from "../core/units.ts";
+import type { HostSize } from "../core/vm-defaults.ts";
 import { readConfig } from "../host/config-file.ts";
 import { exists } from "../host/files.ts";
 import { configFile, type Paths } from "../host/paths.ts";
-import { vmDefaults } from "../host/vm-defaults.ts";
-import { pass, type Row } from "./row.ts";
+import { hostSize, vmDefaults } from "../host/vm-defaults.ts";
+import { pass, type Row, warn } from "./row.ts";
 
+/** @throws invalid_config */
 export async function checkConfiguration(paths: Paths): Promise<Row> {
   await readConfig(paths);
   const file = configFile(paths);
   return pass("configuration", (await exists(file)) ? file : "none; the defaults hold");
 }
 
-export async function checkDefaults(paths: Paths): Promise<Row> {
-  const sizes = vmDefaults(await readConfig(paths));
-  return pass(
+/** What a VM gets when nothing is asked for, and where each value comes from. */
+export function checkDefaults(config: Config, host: HostSize = hostSize()): Row {
+  const { vcpu, memoryMib, diskBytes } = vmDefaults(config, host);
+  const detail = [
+    `${vcpu.value} vcpu (${vcpu.origin})`,
+    `${formatSize(memoryMib.value * MIB)} memory (${memoryMib.origin})`,
+    `${formatSize(diskBytes.value)} disk (${diskBytes.origin})`,
+  ].join(", ");
+  if (vcpu.value <= host.cpus && memoryMib.value * MIB <= host.memoryBytes)
+    return pass("VM defaults", detail);
+  return warn(
     "VM defaults",
-    [
-      `${sizes.vcpu.value} vcpu (${sizes.vcpu.origin})`,
-      `${formatSize(sizes.memoryMib.value * MIB)} memory (${sizes.memoryMib.origin})`,
-      `${formatSize(sizes.diskBytes.value)} disk (${sizes.diskBytes.origin})`,
-    ].join(", "),
+    `${detail}: more than this host has (${host.cpus} cpus, ${formatSize(host.memoryBytes)})`,
+    "set smaller [vm_defaults] in config.toml, or give --vcpu and --memory",
   );
 }

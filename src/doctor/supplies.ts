@@ -1,26 +1,41 @@
 /** The kernel and the image that a VM gets by default: here already, or obtained by the first VM. */
-import { readConfig } from "../host/config-file.ts";
 import type { Paths } from "../host/paths.ts";
+import { chooseMode } from "../images/build.ts";
+import { hostMirrors } from "../images/host-mirrors.ts";
 import { ImageStore } from "../images/store.ts";
 import { DEFAULT_KERNEL, KernelStore } from "../kernels/store.ts";
 import { fail, pass, type Row } from "./row.ts";
 
-const ON_FIRST_USE = "not here yet; the first VM obtains it";
+const NO_SOURCE = "this host's apt sources name no Debian archive to obtain it from";
+const ADD_SOURCE =
+  "add a Debian source with component main to /etc/apt/sources.list.d, signed by debian-archive-keyring";
 
-export async function checkKernel(paths: Paths): Promise<Row> {
-  const kernels = new KernelStore({ paths });
-  const kernel = (await kernels.list()).find(({ name }) => name === DEFAULT_KERNEL);
-  return pass("kernel", kernel ? `${kernel.name} ${kernel.release}` : `${DEFAULT_KERNEL}: ${ON_FIRST_USE}`);
+/** @param apt folder of apt's configuration */
+export async function checkKernel(paths: Paths, apt?: string): Promise<Row> {
+  const kernels = await new KernelStore({ paths }).list();
+  const kernel = kernels.find(({ name }) => name === DEFAULT_KERNEL);
+  if (kernel) return pass("kernel", `${kernel.name} ${kernel.release}`);
+  return obtainable("kernel", DEFAULT_KERNEL, apt);
 }
 
-export async function checkImage(paths: Paths): Promise<Row> {
-  const { default_image } = await readConfig(paths);
-  const images = new ImageStore({ paths });
-  if ((await images.list()).some(({ name }) => name === default_image)) return pass("image", default_image);
-  const available = await images.listAvailable();
-  if (available.some(({ name }) => name === default_image)) {
-    return pass("image", `${default_image}: ${ON_FIRST_USE}`);
+/** @param apt folder of apt's configuration */
+export async function checkImage(paths: Paths, wanted: string, apt?: string): Promise<Row> {
+  const available = await new ImageStore({ paths }).listAvailable();
+  const image = available.find(({ name }) => name === wanted);
+  if (!image) {
+    const names = available.map(({ name }) => name).join(", ");
+    return fail("image", `default_image '${wanted}' is not known`, `choose one of: ${names}`);
   }
-  const names = available.map(({ name }) => name).join(", ");
-  return fail("image", `default_image '${default_image}' is not known`, `choose one of: ${names}`);
+  if (image.installed) return pass("image", wanted);
+  const mode = await chooseMode();
+  return typeof mode === "string"
+    ? obtainable("image", wanted, apt)
+    : fail("image", `${wanted} is not here and cannot be built: ${mode.reason}`, mode.fix);
+}
+
+/** The tools for it have rows of their own; without a Debian archive they have nothing to work on. */
+async function obtainable(row: string, name: string, apt?: string): Promise<Row> {
+  return (await hostMirrors(apt))
+    ? pass(row, `${name}: not here yet; the first VM obtains it`)
+    : fail(row, `${name} is not here, and ${NO_SOURCE}`, ADD_SOURCE);
 }

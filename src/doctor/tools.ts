@@ -1,49 +1,53 @@
 /** The host's programs. */
-import { userNamespaces } from "../host/namespaces.ts";
-import { hostPackageManager, packagesFor } from "../host/packages.ts";
-import { findTool, TOOLS, type Tool } from "../host/tools.ts";
+import { hostInstallPlan, type InstallPlan } from "../host/install.ts";
+import { locateTool, TOOLS, type Tool } from "../host/tools.ts";
+import { chooseMode } from "../images/build.ts";
 import { usableBubblewrap } from "../vmm/jail/bubblewrap.ts";
 import { fail, pass, type Row, warn } from "./row.ts";
+
+const TOOLS_ROW = "host tools";
+const BUILDS_ROW = "image builds";
+const HOW = {
+  root: "as root",
+  unshare: "in a user namespace",
+  fakechroot: "with fakechroot, because user namespaces cannot be used",
+};
 
 /** One row for all that are there, one for each that is not. */
 export async function checkTools(): Promise<Row[]> {
   const uid = process.getuid?.() ?? 0;
-  const manager = await hostPackageManager();
   const wanted = TOOLS.filter((tool) => !(tool.userOnly && uid === 0));
-  const found = await Promise.all(wanted.map(async (tool) => [tool, await findTool(tool.name)] as const));
-  const there = found.filter(([, path]) => path !== null).map(([tool]) => tool.name);
-  const missing = found.filter(([, path]) => path === null).map(([tool]) => tool);
-  const rows = missing.map((tool) => missingRow(tool, packagesFor([tool.name], manager)));
-  if (there.length > 0) rows.unshift(pass("host tools", there.join(", ")));
+  const located = await Promise.all(wanted.map(locateTool));
+  const there = wanted.filter((_, index) => located[index] !== null).map(({ name }) => name);
+  const missing = wanted.filter((_, index) => located[index] === null);
+  const rows = await Promise.all(
+    missing.map(async (tool) => missingRow(tool, await hostInstallPlan([tool.name]))),
+  );
+  if (there.length > 0) rows.unshift(pass(TOOLS_ROW, there.join(", ")));
   if (there.includes("bwrap") && !(await usableBubblewrap())) {
     rows.push(
       warn(
         "confinement",
-        "bubblewrap is installed but may not make namespaces here",
-        "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1)",
+        "bubblewrap is installed but may not make namespaces here, so monitors run unconfined",
+        "allow user namespaces: sudo sysctl kernel.unprivileged_userns_clone=1 (Debian) or kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)",
       ),
     );
   }
   return rows;
 }
 
-function missingRow(tool: Tool, packages: readonly string[]): Row {
-  const fix =
-    packages.length > 0
-      ? `banger doctor --fix installs: ${packages.join(" ")}`
-      : "not packaged for this distribution";
+/** Pure. What the lack of one tool means, and how it is had on this host. */
+export function missingRow(tool: Tool, plan: InstallPlan): Row {
+  const fix = plan.hint ?? `banger doctor --fix installs: ${plan.packages.join(" ")}`;
   return tool.optional
-    ? warn("host tools", `${tool.name} is missing: ${tool.optional}`, fix)
-    : fail("host tools", `${tool.name} is missing (needed for: ${tool.purposes.join(", ")})`, fix);
+    ? warn(TOOLS_ROW, `${tool.name} is missing: ${tool.optional}`, fix)
+    : fail(TOOLS_ROW, `${tool.name} is missing (needed for: ${tool.purposes.join(", ")})`, fix);
 }
 
-/** What an ordinary user needs to build images; root needs nothing. */
-export async function checkUserNamespaces(): Promise<readonly Row[]> {
-  if (process.getuid?.() === 0) return [];
-  const status = await userNamespaces();
-  return [
-    status.usable
-      ? pass("user namespaces", "usable: images can be built without root")
-      : warn("user namespaces", status.reason, status.fix),
-  ];
+/** How images are built as this user; whether that matters now is told by the image's row. */
+export async function checkImageBuilds(): Promise<Row> {
+  const mode = await chooseMode();
+  if (typeof mode !== "string")
+    return warn(BUILDS_ROW, `images cannot be built by this user: ${mode.reason}`, mode.fix);
+  return pass(BUILDS_ROW, HOW[mode]);
 }

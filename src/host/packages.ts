@@ -1,7 +1,5 @@
-/** Which packages bring the missing tools, and the commands that install them. */
+/** Which packages bring the tools, by distribution. */
 import { readFile } from "node:fs/promises";
-import { BangerError } from "../core/errors.ts";
-import { ProcessError, runOnTerminal } from "./run.ts";
 
 export type PackageManager = "apt" | "dnf" | "pacman" | "unknown";
 
@@ -31,12 +29,13 @@ const PACKAGES: Readonly<Record<string, Names>> = {
   },
   newuidmap: { apt: ["uidmap"], dnf: ["shadow-utils"], pacman: ["shadow"] },
   gcc: { apt: ["gcc", "libc6-dev"], dnf: ["gcc", "glibc-static"], pacman: ["gcc"] },
+  "libc.a": { apt: ["libc6-dev"], dnf: ["glibc-static"], pacman: ["glibc"] },
   make: { apt: ["make"], dnf: ["make"], pacman: ["make"] },
   ssh: { apt: ["openssh-client"], dnf: ["openssh-clients"], pacman: ["openssh"] },
 };
 
 /** Packages that bring the tools, each once, in a stable order. Unknown tools are taken as package names. */
-export function packagesFor(tools: readonly string[], manager: PackageManager = "apt"): string[] {
+export function packagesFor(tools: readonly string[], manager: PackageManager): string[] {
   const lists = tools.map((tool) => (manager === "unknown" ? [tool] : (PACKAGES[tool]?.[manager] ?? [tool])));
   return [...new Set(lists.flat())].sort();
 }
@@ -55,79 +54,4 @@ export function packageManagerOf(osRelease: string): PackageManager {
 /** Reads /etc/os-release; "unknown" when it is not there. */
 export async function hostPackageManager(): Promise<PackageManager> {
   return packageManagerOf(await readFile("/etc/os-release", "utf8").catch(() => ""));
-}
-
-export interface InstallPlan {
-  readonly packages: readonly string[];
-  /** Commands to run in order, each an argument vector. Empty when banger cannot install here. */
-  readonly commands: readonly (readonly string[])[];
-  /** For people: the line to type when there are no commands, or what cannot be installed at all. */
-  readonly hint: string | null;
-}
-
-/** The commands that install what the tools need: directly as root, otherwise through sudo. Pure. */
-export function installPlan(
-  tools: readonly string[],
-  host: { readonly manager: PackageManager; readonly uid: number },
-): InstallPlan {
-  const packages = packagesFor(tools, host.manager);
-  if (tools.length === 0) return { packages, commands: [], hint: null };
-  if (host.manager !== "apt") return { packages, commands: [], hint: manualHint(tools, packages, host) };
-  const prefix = host.uid === 0 ? [] : ["sudo"];
-  // sudo drops the environment, so the setting travels as an argument.
-  const environment = ["env", "DEBIAN_FRONTEND=noninteractive"];
-  return {
-    packages,
-    commands: [
-      [...prefix, ...environment, "apt-get", "update"],
-      [...prefix, ...environment, "apt-get", "install", "-y", "--no-install-recommends", ...packages],
-    ],
-    hint: null,
-  };
-}
-
-/** What to type on hosts where banger does not install by itself. */
-function manualHint(
-  tools: readonly string[],
-  packages: readonly string[],
-  host: { readonly manager: PackageManager; readonly uid: number },
-): string {
-  const sudo = host.uid === 0 ? "" : "sudo ";
-  const impossible = tools.filter((tool) => packagesFor([tool], host.manager).length === 0);
-  const lines = {
-    apt: "",
-    dnf: `${sudo}dnf install ${packages.join(" ")}`,
-    pacman: `${sudo}pacman -S ${packages.join(" ")}`,
-    unknown: `install with this host's package manager: ${packages.join(" ")}`,
-  };
-  const line = packages.length > 0 ? lines[host.manager] : "";
-  const rest =
-    impossible.length > 0
-      ? `not packaged here: ${impossible.join(", ")} (a Debian or Ubuntu host has them)`
-      : "";
-  return [line, rest].filter(Boolean).join("; ");
-}
-
-/**
- * Runs an installation plan on this terminal, with live output. The caller has asked the user.
- * @throws host_packages_missing naming the packages when a command fails or nothing can be run
- */
-export async function runInstallPlan(plan: InstallPlan, tools: readonly string[]): Promise<void> {
-  const details = { tools, packages: plan.packages, ...(plan.hint ? { fix: plan.hint } : {}) };
-  const failed = (reason: string) =>
-    BangerError.of(
-      "host_packages_missing",
-      { tools: `${tools.join(", ")} (${reason})`, packages: plan.packages.join(", ") },
-      { details },
-    );
-  if (plan.commands.length === 0 && tools.length > 0) throw failed(plan.hint ?? "cannot be installed here");
-  for (const [program, ...args] of plan.commands) {
-    if (program === undefined) continue;
-    const line = [program, ...args].join(" ");
-    const code = await runOnTerminal(program, args).catch((error: unknown) => {
-      throw failed(error instanceof ProcessError ? error.message : String(error));
-    });
-    // A source of the user's that cannot be refreshed must not stop the installation from the others.
-    if (code !== 0 && !args.includes("update")) throw failed(`'${line}' ended with code ${code}`);
-  }
 }

@@ -1,16 +1,18 @@
-/** The programs of the host that banger needs, where they are looked for, and what for. Looking starts no process. */
+/** The programs (and one library) of the host that banger needs, where they are looked for, and what for. Looking starts no process. */
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { delimiter, isAbsolute, join } from "node:path";
 import { BangerError } from "../core/errors.ts";
-import { packagesFor } from "./packages.ts";
+import { exists } from "./files.ts";
+import { hostPackageManager, packagesFor } from "./packages.ts";
 
 /** What a tool is needed for. `boot` starts VMs, `kernel` and `image` obtain what they boot from, `agent` compiles the guest's agent. */
 export type Purpose = "boot" | "disk" | "kernel" | "image" | "agent";
 
 export interface Tool {
-  /** File name of the program. */
+  /** File name of the program or library. */
   readonly name: string;
+  readonly library?: boolean;
   readonly purposes: readonly Purpose[];
   /** Without an optional tool something is slower, weaker or less convenient, but works. */
   readonly optional?: string;
@@ -35,6 +37,8 @@ export const TOOLS: readonly Tool[] = [
   { name: "newuidmap", purposes: ["image"], userOnly: true },
   { name: "gcc", purposes: ["agent"] },
   { name: "make", purposes: ["agent"] },
+  // The agent is linked statically. A compiler may well be there without it: Debian's gcc only recommends libc6-dev.
+  { name: "libc.a", purposes: ["agent"], library: true },
   { name: "ssh", purposes: ["boot"], optional: "plain ssh into VMs needs it; banger's own shell does not" },
 ];
 
@@ -57,6 +61,18 @@ export async function findTool(
   return null;
 }
 
+const LIBRARIES = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
+
+/** Where a tool is, or null when it is missing. */
+export async function locateTool(tool: Tool): Promise<string | null> {
+  if (!tool.library) return findTool(tool.name);
+  for (const folder of LIBRARIES) {
+    const file = join(folder, tool.name);
+    if (await exists(file)) return file;
+  }
+  return null;
+}
+
 /**
  * Tools that are missing on this host for the purposes given (all of them when none is given).
  * Optional ones are left out unless `optional` is set.
@@ -72,20 +88,16 @@ export async function missingTools(
       (options.optional || tool.optional === undefined) &&
       !(tool.userOnly && uid === 0),
   );
-  const found = await Promise.all(wanted.map((tool) => findTool(tool.name)));
+  const found = await Promise.all(wanted.map(locateTool));
   return wanted.filter((_, index) => found[index] === null);
 }
 
 /** Passes when everything needed for `purposes` is there. @throws host_packages_missing with details `{tools, packages}` */
 export async function requireTools(...purposes: Purpose[]): Promise<void> {
-  const missing = (await missingTools(purposes)).map((tool) => tool.name);
-  if (missing.length > 0) throw toolsMissing(missing);
-}
-
-/** The error for tools that are missing, naming them and the packages that bring them. */
-export function toolsMissing(tools: readonly string[]): BangerError {
-  const packages = packagesFor(tools);
-  return BangerError.of(
+  const tools = (await missingTools(purposes)).map((tool) => tool.name);
+  if (tools.length === 0) return;
+  const packages = packagesFor(tools, await hostPackageManager());
+  throw BangerError.of(
     "host_packages_missing",
     { tools: tools.join(", "), packages: packages.join(", ") },
     { details: { tools, packages } },

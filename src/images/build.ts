@@ -41,7 +41,8 @@ export async function buildImage(
       "add a Debian source with component main to /etc/apt/sources.list.d, signed by debian-archive-keyring",
     );
   }
-  const mode = await chooseMode((reason, fix) => failed("becoming root in a namespace", reason, fix));
+  const mode = await chooseMode();
+  if (typeof mode !== "string") throw failed("becoming root in a namespace", mode.reason, mode.fix);
   const rootfs = join(folder, ROOTFS);
   let stage = "starting";
   const begin = (next: string) => {
@@ -70,13 +71,13 @@ export async function buildImage(
   return { digest: await hashFile(rootfs, work.signal), sizeBytes: (await stat(rootfs)).size };
 }
 
-async function chooseMode(failed: (reason: string, fix: string) => BangerError): Promise<Mode> {
+/** How this user can build images, or why that cannot be. */
+export async function chooseMode(): Promise<Mode | { readonly reason: string; readonly fix: string }> {
   if (process.getuid?.() === 0) return "root";
   const namespaces = await userNamespaces();
   if (namespaces.usable) return "unshare";
   const [fakechroot, fakeroot] = await Promise.all([findTool("fakechroot"), findTool("fakeroot")]);
-  if (fakechroot && fakeroot) return "fakechroot";
-  throw failed(namespaces.reason, namespaces.fix);
+  return fakechroot && fakeroot ? "fakechroot" : namespaces;
 }
 
 function fixFor(error: ProcessError, mode: Mode): string {

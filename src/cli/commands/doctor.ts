@@ -1,6 +1,8 @@
 import type { Row } from "../../doctor/row.ts";
 import { resolvePaths } from "../../host/paths.ts";
 import { define, flag, json } from "../command.ts";
+import type { Context } from "../context.ts";
+import { checkDaemon } from "../daemon-row.ts";
 import { installMissing } from "../host-packages.ts";
 import type { Style } from "../terminal/view.ts";
 
@@ -17,21 +19,29 @@ export default define({
   examples: [
     ["banger doctor", "read-only; code 1 when something is missing that banger cannot do without"],
     ["banger doctor --fix", "shows the package manager's commands, asks, and runs them"],
+    ["banger doctor --json", "rows of name, state (pass, warn, fail), detail, fix"],
   ],
   handler: async ({ options }, context): Promise<readonly Row[]> => {
-    const { diagnose } = await import("../../doctor/diagnose.ts");
-    const paths = resolvePaths(context.env);
-    const rows = await diagnose(paths);
-    const lacking = rows.some((row) => row.check === "host tools" && row.state !== "pass");
-    if (!options.fix || !lacking) return rows;
-    return (await installMissing(context, options.yes)) ? diagnose(paths) : rows;
+    const rows = await examine(context);
+    if (!options.fix) return rows;
+    if (rows.every((row) => row.name !== "host tools" || row.state === "pass")) {
+      context.note("no package is missing");
+      return rows;
+    }
+    return (await installMissing(context, options.yes)) ? examine(context) : rows;
   },
   render: (rows, { style }) => rows.map((row) => renderRow(row, style)).join(""),
   exitCode: (rows) => (rows.some((row) => row.state === "fail") ? 1 : 0),
 });
 
-function renderRow({ check, state, detail, fix }: Row, style: Style): string {
+async function examine(context: Context): Promise<readonly Row[]> {
+  const { diagnose } = await import("../../doctor/diagnose.ts");
+  const [rows, daemon] = await Promise.all([diagnose(resolvePaths(context.env)), checkDaemon()]);
+  return [...rows, daemon];
+}
+
+function renderRow({ name, state, detail, fix }: Row, style: Style): string {
   const mark = { pass: style.green("PASS"), warn: style.yellow("WARN"), fail: style.red("FAIL") }[state];
-  const line = `${mark}  ${check.padEnd(NAME_WIDTH)} ${detail}\n`;
+  const line = `${mark}  ${name.padEnd(NAME_WIDTH)} ${detail}\n`;
   return fix ? `${line}${" ".repeat(6 + NAME_WIDTH + 1)}${style.dim(fix)}\n` : line;
 }
