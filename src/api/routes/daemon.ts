@@ -1,0 +1,30 @@
+/** Routes of the daemon itself. */
+import * as s from "../schemas/daemon.ts";
+import type { Route } from "./route.ts";
+
+export const daemonRoutes = {
+  getStatus: {
+    method: "GET",
+    path: "/v1/status",
+    summary: "The daemon itself",
+    reply: s.daemonStatus,
+    status: 200,
+  },
+
+  shutdown: {
+    method: "POST",
+    path: "/v1/shutdown",
+    summary: "End the daemon; VMs run on",
+    reply: "empty",
+    status: 204,
+  },
+
+  openLease: {
+    method: "GET",
+    path: "/v1/lease",
+    summary:
+      'A lease: what is made under it is cleaned up when this WebSocket ends. The first text message is {"lease": id}',
+    reply: "websocket",
+    status: 101,
+  },
+} as const satisfies Record<string, Route>;

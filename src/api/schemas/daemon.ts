@@ -1,0 +1,19 @@
+/** The daemon itself. */
+import { z } from "zod";
+import { bytes, milliseconds } from "./common.ts";
+
+export const daemonStatus = z
+  .object({
+    version: z.string(),
+    api: z.int().describe("number of the API, 1"),
+    pid: z.int(),
+    uptime_ms: milliseconds,
+    node: z.string(),
+    rss_bytes: bytes,
+    state_directory: z.string(),
+    vms: z.object({ total: z.int(), running: z.int() }),
+    driver: z.object({ name: z.string(), usable: z.boolean(), detail: z.string() }),
+  })
+  .meta({ id: "DaemonStatus" });
+
+export type DaemonStatus = z.infer<typeof daemonStatus>;

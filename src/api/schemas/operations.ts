@@ -1,0 +1,50 @@
+/** Long work: its state and its events. */
+import { z } from "zod";
+import { errorBody, milliseconds, timestamp } from "./common.ts";
+
+export const operationState = z.enum(["running", "succeeded", "failed", "cancelled"]);
+
+export const stage = z
+  .object({
+    name: z.string(),
+    detail: z.string().nullable(),
+    started_at: timestamp,
+    took_ms: milliseconds.nullable().describe("null while under way"),
+  })
+  .meta({ id: "Stage" });
+
+export const progress = z
+  .object({
+    done: z.number().nonnegative(),
+    total: z.number().nonnegative().optional(),
+    unit: z.enum(["bytes", "items"]),
+  })
+  .meta({ id: "Progress" });
+
+export const operation = z
+  .object({
+    id: z.string(),
+    kind: z.enum(["create", "start", "stop", "delete", "image_pull", "kernel_pull"]),
+    target: z.string().describe("id of the VM, or name of the image or kernel"),
+    state: operationState,
+    stages: z.array(stage),
+    progress: progress.nullable(),
+    notices: z.array(z.string()),
+    error: errorBody.nullable(),
+    created_at: timestamp,
+    ended_at: timestamp.nullable(),
+  })
+  .meta({ id: "Operation" });
+
+/** One server-sent event of `GET /v1/operations/{id}/events`: the whole story so far is replayed first. */
+export const operationEvent = z
+  .discriminatedUnion("type", [
+    z.object({ type: z.literal("stage"), name: z.string(), detail: z.string().nullable() }),
+    z.object({ type: z.literal("progress"), progress }),
+    z.object({ type: z.literal("notice"), text: z.string() }),
+    z.object({ type: z.literal("end"), operation }),
+  ])
+  .meta({ id: "OperationEvent" });
+
+export type Operation = z.infer<typeof operation>;
+export type OperationEvent = z.infer<typeof operationEvent>;

@@ -1,0 +1,115 @@
+/** VMs: what they are, how they are made, started and stopped, what they use. */
+import { z } from "zod";
+import { GIB, MIB } from "../../core/units.ts";
+import { bytes, milliseconds, storeRef, timestamp } from "./common.ts";
+
+export const LIMITS = {
+  vcpu: { min: 1, max: 64 },
+  memoryMib: { min: 128, max: 1024 * 1024 },
+  diskBytes: { min: 256 * MIB, max: 16 * 1024 * GIB },
+} as const;
+
+export const vmState = z
+  .enum(["creating", "stopped", "starting", "running", "stopping", "paused", "error"])
+  .meta({ id: "VmState" });
+
+export const bootTimings = z
+  .object({
+    init_ms: milliseconds.describe("kernel start to our init, guest clock"),
+    root_ms: milliseconds.describe("kernel start to the assembled root, guest clock"),
+    agent_ms: milliseconds.describe("kernel start to the agent's hello, guest clock"),
+    ready_ms: milliseconds.describe("launch of the monitor to ready, host clock"),
+    attempts: z.int().positive().describe("2 when the first boot hung and was retried"),
+  })
+  .meta({ id: "BootTimings" });
+
+export const vm = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    state: vmState,
+    reason: z.string().nullable().describe("why it is in this state, when there is something to say"),
+    image: storeRef,
+    kernel: storeRef.extend({ release: z.string() }),
+    driver: z.string(),
+    accelerator: z.enum(["kvm", "tcg"]).nullable().describe("null until first started"),
+    vcpu: z.int(),
+    memory_mib: z.int(),
+    disk_bytes: bytes,
+    disk_used_bytes: bytes.describe("blocks that the disk takes on the host"),
+    nested: z.boolean(),
+    auto_remove: z.boolean().describe("deleted when the client that made it is done (--rm)"),
+    created_at: timestamp,
+    started_at: timestamp.nullable(),
+    boot_id: z.string().nullable(),
+    boot: bootTimings.nullable(),
+    pid: z.int().nullable().describe("monitor process"),
+  })
+  .meta({ id: "Vm" });
+
+export const waitFor = z.enum(["agent", "system", "none"]).meta({
+  id: "WaitFor",
+  description: "agent: commands can run; system: the image's init has finished starting; none: do not wait",
+});
+
+export const createVm = z
+  .strictObject({
+    name: z.string().optional().describe("DNS label; a two-word name is made when absent"),
+    image: z.string().min(1).max(512).optional(),
+    kernel: z.string().min(1).max(128).optional(),
+    driver: z.enum(["auto", "qemu"]).optional(),
+    vcpu: z.int().min(LIMITS.vcpu.min).max(LIMITS.vcpu.max),
+    memory_mib: z.int().min(LIMITS.memoryMib.min).max(LIMITS.memoryMib.max),
+    disk_bytes: z.int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max),
+    nested: z.boolean().optional(),
+    start: z.boolean().optional().describe("default true"),
+    wait: waitFor.optional(),
+    auto_remove: z.boolean().optional(),
+    lease: z
+      .string()
+      .optional()
+      .describe(
+        "from GET /v1/lease: when that connection ends, a creation under way is undone and an auto_remove VM is deleted",
+      ),
+  })
+  .meta({ id: "CreateVm" });
+
+export const startVm = z.strictObject({ wait: waitFor.optional() }).meta({ id: "StartVm" });
+
+export const stopVm = z
+  .strictObject({
+    timeout_ms: z
+      .int()
+      .min(0)
+      .max(3_600_000)
+      .optional()
+      .describe("bound of the orderly power-off, default 30000; 0 = kill at once"),
+  })
+  .meta({ id: "StopVm" });
+
+export const vmStats = z
+  .object({
+    uptime_ms: milliseconds,
+    cpu_busy_ticks: z.int(),
+    cpu_total_ticks: z.int(),
+    load1: z.number(),
+    processes: z.int(),
+    memory_total_bytes: bytes,
+    memory_available_bytes: bytes,
+    host_rss_bytes: bytes,
+    disk_total_bytes: bytes,
+    disk_used_bytes: bytes,
+    disk_read_bytes: bytes,
+    disk_written_bytes: bytes,
+    net_rx_bytes: bytes,
+    net_tx_bytes: bytes,
+  })
+  .meta({ id: "VmStats" });
+
+export type VmState = z.infer<typeof vmState>;
+export type BootTimings = z.infer<typeof bootTimings>;
+export type Vm = z.infer<typeof vm>;
+export type WaitFor = z.infer<typeof waitFor>;
+export type CreateVm = z.infer<typeof createVm>;
+export type StopVm = z.infer<typeof stopVm>;
+export type VmStats = z.infer<typeof vmStats>;
