@@ -1,7 +1,7 @@
 /**
  * Prepares what every VM needs once for a whole run: the default kernel, image and boot files, made by the commands a user
  * types, in a folder of the run's own. Each test file gets them as hard links (see home.ts), so no file waits for a build
- * and none can spoil another's.
+ * and none can spoil another's. BANGER_TEST_SEED names a folder to take them from and to keep them in between runs.
  */
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -9,10 +9,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { banger, homeEnvironment, leftProcesses } from "./command.ts";
 
-let seed: string | undefined;
+let seed = "";
+const kept = process.env.BANGER_TEST_SEED;
 
 export async function globalSetup(): Promise<void> {
-  seed = await mkdtemp(join(tmpdir(), "banger-tests-"));
+  seed = kept ?? (await mkdtemp(join(tmpdir(), "banger-tests-")));
   const env = homeEnvironment(seed);
   for (const args of [
     ["kernel", "pull", "debian-cloud"],
@@ -27,8 +28,7 @@ export async function globalSetup(): Promise<void> {
 }
 
 export async function globalTeardown(): Promise<void> {
-  if (!seed) return;
   const left = await leftProcesses(seed);
-  await rm(seed, { recursive: true, force: true });
+  if (kept === undefined) await rm(seed, { recursive: true, force: true });
   assert.deepEqual(left, [], "no process of banger's may remain after the tests");
 }
