@@ -49,6 +49,8 @@ export class LiveVm {
       return await Promise.race([openGuest(channel, { signal }), gone]);
     } catch (error) {
       channel.destroy();
+      // A dying monitor cuts the channel before or after its other connections: its end is what there is to tell.
+      if (!signal.aborted && !(await this.machine.answers())) return await gone;
       throw error;
     }
   }

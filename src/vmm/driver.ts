@@ -76,6 +76,8 @@ export interface Machine {
   readonly console: Readable;
   /** Resolves once when the monitor is gone, however it went; never rejects. Event driven (socket close), not polled. */
   readonly exited: Promise<MachineExit>;
+  /** Whether the monitor still answers; false once it is gone, also when it is just going. */
+  answers(): Promise<boolean>;
   /** Ends the monitor at once and waits until it is gone. Idempotent. */
   kill(): Promise<void>;
   /** Tells the guest that its state disk has a new size, after the file was grown. */

@@ -56,6 +56,13 @@ class QemuMachine implements Machine {
     }
   }
 
+  answers(): Promise<boolean> {
+    return this.#qmp.execute("query-status").then(
+      () => true,
+      () => false,
+    );
+  }
+
   async kill(): Promise<void> {
     this.#killed = true;
     const gone = this.#qmp.closed;
