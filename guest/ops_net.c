@@ -124,9 +124,11 @@ static void from_guest(struct source *src, uint32_t events)
     }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
+    if (n < 0) { /* reset: an end without EOF, so that nobody takes what came for the whole */
+        connection_end(c);
+        return;
+    }
     source_close(src);
-    if (n < 0) /* reset: what the host still sends has nowhere to go */
-        sink_close(&c->in);
     stream_eof(s, CHANNEL_OUT);
     connection_over(c);
 }

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { CATALOGUE } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
+import { connectClientMessage, connectServerMessage } from "./connect.ts";
 import { execClientMessage, execServerMessage } from "./exec.ts";
 import { ROUTES, type Route } from "./routes.ts";
 import { errorBody, fileEvent, operationEvent } from "./schemas.ts";
@@ -12,7 +13,14 @@ import { errorBody, fileEvent, operationEvent } from "./schemas.ts";
 type Json = Record<string, unknown>;
 
 /** What travels on streams, which OpenAPI cannot tie to a route: their descriptions name these. */
-const STREAMED = [execClientMessage, execServerMessage, operationEvent, fileEvent];
+const STREAMED = [
+  execClientMessage,
+  execServerMessage,
+  connectClientMessage,
+  connectServerMessage,
+  operationEvent,
+  fileEvent,
+];
 
 export function openApiDocument(): Json {
   const schemas = new Components();

@@ -2,6 +2,7 @@
 import { daemonRoutes } from "./routes/daemon.ts";
 import { filesRoutes } from "./routes/files.ts";
 import { operationsRoutes } from "./routes/operations.ts";
+import { portsRoutes } from "./routes/ports.ts";
 import { processesRoutes } from "./routes/processes.ts";
 import { storesRoutes } from "./routes/stores.ts";
 import { vmsRoutes } from "./routes/vms.ts";
@@ -13,6 +14,7 @@ export const ROUTES = {
   ...vmsRoutes,
   ...processesRoutes,
   ...filesRoutes,
+  ...portsRoutes,
   ...operationsRoutes,
   ...storesRoutes,
 } as const;

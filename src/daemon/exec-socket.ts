@@ -1,5 +1,4 @@
 /** The exec WebSocket: a process in the guest on one side, a client on the other (messages: src/api/exec.ts). */
-import type { Readable } from "node:stream";
 import type { WebSocket } from "ws";
 import { type ExecServerMessage, type ExecStart, execClientMessage } from "../api/exec.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
@@ -11,9 +10,8 @@ import {
   signalProcess,
   startProcess,
 } from "../guest/index.ts";
+import { pump } from "./pump.ts";
 
-/** Output on its way to the client; more waits in the guest. */
-const MAX_IN_FLIGHT = 512 * 1024;
 const CHANNEL = { stdin: 0, stdout: 1, stderr: 2 } as const;
 
 /**
@@ -39,8 +37,8 @@ export async function serveExec(socket: WebSocket, openGuest: () => Promise<Gues
       socket.once("close", () => process.detach());
       inbox.deliverTo(session, process);
       await Promise.all([
-        pump(socket, process.stdout, CHANNEL.stdout),
-        pump(socket, process.stderr, CHANNEL.stderr),
+        pump(socket, process.stdout, onChannel(CHANNEL.stdout)),
+        pump(socket, process.stderr, onChannel(CHANNEL.stderr)),
       ]);
       const exit = await process.exited;
       send(socket, { type: "exited", code: exit.code, signal: exit.signal, timed_out: exit.timedOut });
@@ -154,24 +152,10 @@ function send(socket: WebSocket, message: ExecServerMessage): void {
   if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(message));
 }
 
-/** Sends a stream's bytes on a channel; reads on only while little enough is under way. Resolves at the stream's end. */
-function pump(socket: WebSocket, source: Readable, channel: number): Promise<void> {
-  let inFlight = 0;
-  source.on("data", (chunk: Buffer) => {
-    if (socket.readyState !== socket.OPEN) return;
-    const message = Buffer.allocUnsafe(chunk.length + 1);
-    message[0] = channel;
-    chunk.copy(message, 1);
-    inFlight += message.length;
-    if (inFlight > MAX_IN_FLIGHT) source.pause();
-    socket.send(message, { binary: true }, () => {
-      inFlight -= message.length;
-      if (inFlight <= MAX_IN_FLIGHT / 2) source.resume();
-    });
-  });
-  return new Promise((resolve, reject) => {
-    source.once("end", resolve);
-    source.once("error", reject);
-    source.once("close", resolve);
-  });
-}
+/** Output as a message: one byte of channel, then the data. */
+const onChannel = (channel: number) => (chunk: Buffer) => {
+  const message = Buffer.allocUnsafe(chunk.length + 1);
+  message[0] = channel;
+  chunk.copy(message, 1);
+  return message;
+};

@@ -3,6 +3,7 @@ import type { DaemonStatus } from "../api/schemas.ts";
 import { VERSION } from "../core/version.ts";
 import { listProcesses, signalProcess, stats, waitSystem } from "../guest/index.ts";
 import type { VmContext } from "../vm/context.ts";
+import { serveConnection } from "./connect-socket.ts";
 import { serveExec } from "./exec-socket.ts";
 import { fileHandlers } from "./file-handlers.ts";
 import type { Leases } from "./leases.ts";
@@ -70,6 +71,7 @@ export function makeHandlers(services: Services): Handlers {
     waitSystem: async ({ params }) => ({ state: await waitSystem(await vms.guest(params.vm ?? "")) }),
 
     exec: (socket, params) => serveExec(socket, () => vms.guest(params.vm ?? "")),
+    connectPort: (socket, { vm = "", port = "" }) => serveConnection(socket, port, () => vms.guest(vm)),
     listProcesses: async ({ params }) => {
       const processes = await listProcesses(await vms.guest(params.vm ?? ""));
       return processes.map((p) => ({

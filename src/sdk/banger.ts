@@ -1,7 +1,9 @@
 /** The client of the daemon. */
+import type { Duplex } from "node:stream";
 import type { CreateVm, DaemonStatus, Image, Kernel, Operation, Vm, WaitFor } from "../api/schemas.ts";
 import { resolvePaths } from "../host/paths.ts";
 import { type ConnectOptions, dialler } from "./connect.ts";
+import { connectPort } from "./connect-port.ts";
 import type { Execution } from "./execution.ts";
 import { type Lease, openLease } from "./lease.ts";
 import { cancelOperation, type FollowOptions, follow, perform } from "./operations.ts";
@@ -112,6 +114,11 @@ export class Banger implements Disposable {
   /** Starts a process in a VM by name, id or unique id prefix, without asking for the VM first. */
   exec(ref: string, argv: readonly string[], options: ExecOptions = {}): Execution {
     return startExecution(this.#transport, `/v1/vms/${segment(ref)}`, argv, options);
+  }
+
+  /** Connects to a TCP port in a VM by name, id or unique id prefix, without asking for the VM first. */
+  connectPort(ref: string, port: number, options: { signal?: AbortSignal } = {}): Promise<Duplex> {
+    return connectPort(this.#transport, `/v1/vms/${segment(ref)}`, port, options.signal);
   }
 
   /** What is made under a lease does not outlive this process, however it ends. */

@@ -1,7 +1,8 @@
 /** One VM, seen from a client. */
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import type { ExecAttach, ExecStart } from "../api/exec.ts";
 import type { GuestProcess, Operation, StopVm, Vm, VmState, VmStats, WaitFor } from "../api/schemas.ts";
+import { connectPort } from "./connect-port.ts";
 import { Execution } from "./execution.ts";
 import { Files } from "./files.ts";
 import { type FollowOptions, perform } from "./operations.ts";
@@ -116,6 +117,14 @@ export class Sandbox implements AsyncDisposable {
   async signalProcess(proc: number, signal: number): Promise<void> {
     const path = `${this.#path}/processes/${proc}/signal`;
     await this.#transport.json(path, { method: "POST", body: { signal } });
+  }
+
+  /**
+   * Connects to a TCP port in the guest, with or without a network: a stream with half close, like a socket.
+   * Aborting `signal` destroys it, also later. @throws guest_refused when nothing listens there
+   */
+  connect(port: number, options: { signal?: AbortSignal } = {}): Promise<Duplex> {
+    return connectPort(this.#transport, this.#path, port, options.signal);
   }
 
   /** The serial console's bytes; with `follow` until the stream is destroyed. */
