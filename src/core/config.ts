@@ -19,6 +19,13 @@ const size = (bare: number) =>
     }
   });
 
+const program = (what: string) =>
+  z
+    .string()
+    .regex(/^(~\/.|\/)/, "must be an absolute path or begin with ~/")
+    .optional()
+    .describe(what);
+
 export const configSchema = z.strictObject({
   log_level: z
     .enum(["trace", "debug", "info", "warn", "error"])
@@ -33,6 +40,7 @@ export const configSchema = z.strictObject({
     .enum(["auto", "qemu"])
     .default("auto")
     .describe("What runs VMs; `auto` takes the best one that this host can use."),
+  qemu_bin: program("The QEMU program; without it `qemu-system-x86_64` on PATH."),
   vm_defaults: z
     .strictObject({
       vcpu: z

@@ -112,6 +112,12 @@ export const CATALOGUE = {
     message: "driver {driver} cannot be used: {reason}",
     hint: "{fix}",
   },
+  driver_failed: {
+    status: 502,
+    exit: failure,
+    message: "{driver} refused to {what}: {reason}",
+    hint: "{fix}",
+  },
   host_packages_missing: {
     status: 424,
     exit: failure,

@@ -23,7 +23,7 @@ import { ConsoleLog } from "../vm/console-log.ts";
 import type { BootFiles, Log, VmContext } from "../vm/context.ts";
 import { LiveVms } from "../vm/live-vm.ts";
 import { recoverVms } from "../vm/recover.ts";
-import { allDrivers, driverByName, selectDriver } from "../vmm/drivers.ts";
+import { makeDrivers } from "../vmm/drivers.ts";
 import { makeHandlers } from "./handlers.ts";
 import { Leases } from "./leases.ts";
 import { listenOn, untilListening } from "./listen.ts";
@@ -109,7 +109,7 @@ function makeContext(
     images: new ImageStore({ paths }),
     kernels: new KernelStore({ paths }),
     bootFiles: bootFiles(paths),
-    drivers: { select: selectDriver, byName: driverByName, all: allDrivers },
+    drivers: makeDrivers(config),
     live: new LiveVms(),
     busy: new BusyVms(),
     log,

@@ -4,6 +4,7 @@
 import { parseConfig } from "../core/config.ts";
 import { readConfig } from "../host/config-file.ts";
 import type { Paths } from "../host/paths.ts";
+import { makeDrivers } from "../vmm/drivers.ts";
 import { checkArchitecture, checkNode } from "./machine.ts";
 import { checkDriver } from "./monitor.ts";
 import { guarded, type Row } from "./row.ts";
@@ -19,7 +20,7 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
   const rows = await Promise.all([
     guarded("architecture", async () => checkArchitecture()),
     guarded("node", async () => checkNode()),
-    guarded("driver", () => checkDriver(config.driver)),
+    guarded("driver", () => checkDriver(config.driver, makeDrivers(config).all())),
     guarded("host tools", checkTools),
     guarded("image builds", checkImageBuilds),
     guarded("folders", () => checkFolders(paths)),

@@ -1,12 +1,11 @@
 /** The driver that would run a VM, and why that one. */
 import type { Driver } from "../vmm/driver.ts";
-import { allDrivers } from "../vmm/drivers.ts";
 import { fail, pass, type Row, warn } from "./row.ts";
 
 /** @param wanted the configuration's `driver`: a name, or `auto` for the first that can be used */
 export async function checkDriver(
   wanted: string,
-  drivers: readonly Pick<Driver, "name" | "probe">[] = allDrivers(),
+  drivers: readonly Pick<Driver, "name" | "probe">[],
 ): Promise<Row> {
   const candidates = drivers.filter(({ name }) => wanted === "auto" || name === wanted);
   const refusals: Row[] = [];

@@ -5,7 +5,7 @@ import type { Paths } from "../host/paths.ts";
 import type { Image } from "../images/store.ts";
 import type { Kernel } from "../kernels/store.ts";
 import type { VmRepository } from "../store/vms.ts";
-import type { Driver, DriverStatus } from "../vmm/driver.ts";
+import type { Drivers } from "../vmm/drivers.ts";
 import type { BusyVms } from "./busy.ts";
 import type { ConsoleLog } from "./console-log.ts";
 import type { LiveVms } from "./live-vm.ts";
@@ -50,11 +50,4 @@ export interface VmContext {
   /** The console log of a VM, running or not. */
   consoleOf(id: string): ConsoleLog;
   forgetConsole(id: string): void;
-}
-
-export interface Drivers {
-  /** The driver that is configured or best, with proof that it can be used. @throws driver_unavailable | host_packages_missing */
-  select(wanted: string): Promise<{ driver: Driver; status: Extract<DriverStatus, { usable: true }> }>;
-  byName(name: string): Driver;
-  all(): readonly Driver[];
 }

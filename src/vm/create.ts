@@ -54,14 +54,7 @@ export async function createVm(context: VmContext, request: CreateRequest, work:
   if (request.name !== undefined && context.vms.hasName(request.name)) {
     throw BangerError.of("vm_name_taken", { name: request.name });
   }
-  const { driver } = await context.drivers.select(request.driver);
-  if (request.nested && !driver.features.nested) {
-    throw BangerError.of("driver_unavailable", {
-      driver: driver.name,
-      reason: "it cannot nest",
-      fix: "leave out --nested",
-    });
-  }
+  const { driver } = await context.drivers.select(request.driver, request.nested ? ["nested"] : []);
   const kernel = await context.kernels.ensure(request.kernel, work);
   const image = await context.images.ensure(request.image, work);
 

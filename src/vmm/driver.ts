@@ -3,17 +3,10 @@
  * (`src/vm`) knows VMs only through these types, everything below (`qemu/`) is private to the driver.
  */
 import type { Duplex, Readable } from "node:stream";
+import type { DriverFeatures } from "./features.ts";
 
 export type DriverName = "qemu";
 export type Accelerator = "kvm" | "tcg";
-
-/** What a driver can do at all; requests for anything else are refused before side effects. docs/drivers.md is made of it. */
-export interface DriverFeatures {
-  /** Expose virtualization extensions to the guest. */
-  readonly nested: boolean;
-  /** The state disk can grow while the VM runs. */
-  readonly growDisk: boolean;
-}
 
 /** Whether a driver can be used on this host now, and why. */
 export type DriverStatus =
@@ -80,6 +73,16 @@ export interface Machine {
   answers(): Promise<boolean>;
   /** Ends the monitor at once and waits until it is gone. Idempotent. */
   kill(): Promise<void>;
+  /** Stops the vcpus; the guest notices nothing until it goes on. Idempotent. @throws driver_failed */
+  pause(): Promise<void>;
+  /** Lets a paused machine go on. Idempotent. @throws driver_failed */
+  resume(): Promise<void>;
+  /**
+   * Writes memory and devices of the paused machine, which stays paused, to files in `folder`: an empty one within the VM's own
+   * folder (a jailed monitor can write nowhere else). The disk is not part of it: copy it while the machine is paused.
+   * @throws driver_failed; what was written by then is the caller's to remove
+   */
+  saveState(folder: string, signal: AbortSignal): Promise<void>;
   /** Tells the guest that its state disk has a new size, after the file was grown. */
   stateDiskResized(bytes: number): Promise<void>;
   /** Resident memory of the monitor in bytes (0 when gone). */
@@ -95,6 +98,13 @@ export interface Driver {
    * On failure nothing is left: no process, no socket. @throws boot_failed | driver_unavailable
    */
   launch(spec: LaunchSpec, signal: AbortSignal): Promise<Machine>;
+  /**
+   * Starts a monitor from what `saveState` wrote and returns the machine paused, its agent channel new.
+   * @param spec as it was saved with: same sizes, same base and modules, and a state disk equal to that of the moment of saving
+   * @param folder read only; it may be anywhere, and shared by several machines
+   * On failure nothing is left. @throws driver_failed | driver_unavailable
+   */
+  restore(spec: LaunchSpec, folder: string, signal: AbortSignal): Promise<Machine>;
   /** Finds a monitor again by pid + start time + socket; null when it is not (any more) that process. */
   adopt(handle: MachineHandle): Promise<Machine | null>;
   /** Ends a monitor that still serves the sockets of a VM folder although no record knows it (a crash between launch and record). */

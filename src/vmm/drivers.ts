@@ -1,48 +1,74 @@
-/** All drivers, and the choice among them. */
+/** All drivers of this host's configuration, and the choice among them. */
 import { BangerError } from "../core/errors.ts";
 import type { Driver, DriverStatus } from "./driver.ts";
+import { type Feature, requireFeatures } from "./features.ts";
 import { qemuDriver } from "./qemu/driver.ts";
 
-const DRIVERS: readonly Driver[] = [qemuDriver];
+/** Keys of config.toml that drivers look at. */
+export interface DriverConfig {
+  readonly qemu_bin?: string | undefined;
+}
 
-export const allDrivers = (): readonly Driver[] => DRIVERS;
+export interface Selected {
+  readonly driver: Driver;
+  readonly status: Extract<DriverStatus, { usable: true }>;
+}
 
-/** @throws driver_unavailable for a name that no driver has */
-export function driverByName(name: string): Driver {
-  const driver = DRIVERS.find((candidate) => candidate.name === name);
-  if (!driver)
+export class Drivers {
+  readonly #drivers: readonly Driver[];
+
+  /** @param drivers in order of preference */
+  constructor(drivers: readonly Driver[]) {
+    this.#drivers = drivers;
+  }
+
+  all(): readonly Driver[] {
+    return this.#drivers;
+  }
+
+  /** @throws driver_unavailable for a name that no driver has */
+  byName(name: string): Driver {
+    const driver = this.#drivers.find((candidate) => candidate.name === name);
+    if (driver) return driver;
+    const names = this.#drivers.map((candidate) => candidate.name).join(", ");
     throw BangerError.of("driver_unavailable", {
       driver: name,
       reason: "there is no such driver",
-      fix: "choose qemu or auto",
+      fix: `choose one of: ${names}, auto`,
     });
-  return driver;
+  }
+
+  /**
+   * The driver named, or with `auto` the first that has the features and can be used.
+   * @throws driver_unavailable | host_packages_missing
+   */
+  async select(wanted: string, features: readonly Feature[] = []): Promise<Selected> {
+    if (wanted !== "auto") requireFeatures(this.byName(wanted), features);
+    const candidates =
+      wanted === "auto"
+        ? this.#drivers.filter((driver) => features.every((feature) => driver.features[feature]))
+        : [this.byName(wanted)];
+    let refusal: BangerError | null = null;
+    for (const driver of candidates) {
+      const status = await driver.probe();
+      if (status.usable) return { driver, status };
+      refusal = refusalOf(driver, status); // with auto, the last one's counts: it is the one that works everywhere
+    }
+    throw refusal ?? new Error("no driver has these features");
+  }
 }
 
-/** The driver named, or with `auto` the first that can be used. @throws driver_unavailable | host_packages_missing */
-export async function selectDriver(
-  wanted: string,
-): Promise<{ driver: Driver; status: Extract<DriverStatus, { usable: true }> }> {
-  const candidates = wanted === "auto" ? DRIVERS : [driverByName(wanted)];
-  let refusal: BangerError | null = null;
-  for (const driver of candidates) {
-    const status = await driver.probe();
-    if (status.usable) return { driver, status };
-    refusal ??=
-      status.packages.length > 0
-        ? BangerError.of(
-            "host_packages_missing",
-            { tools: status.reason, packages: status.packages.join(" ") },
-            { details: { packages: status.packages } },
-          )
-        : BangerError.of("driver_unavailable", {
-            driver: driver.name,
-            reason: status.reason,
-            fix: status.fix,
-          });
-  }
-  throw (
-    refusal ??
-    BangerError.of("driver_unavailable", { driver: wanted, reason: "there is none", fix: "choose qemu" })
+export const makeDrivers = (config: DriverConfig): Drivers => new Drivers([qemuDriver(config)]);
+
+function refusalOf(
+  { name }: { readonly name: string },
+  status: Extract<DriverStatus, { usable: false }>,
+): BangerError {
+  if (status.packages.length === 0)
+    return BangerError.of("driver_unavailable", { driver: name, reason: status.reason, fix: status.fix });
+  return BangerError.of(
+    "host_packages_missing",
+    { tools: status.reason, packages: status.packages.join(" ") },
+    { details: { packages: status.packages } },
   );
 }

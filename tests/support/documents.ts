@@ -5,12 +5,15 @@ import { parse } from "../../src/cli/parse.ts";
 import { COMMANDS } from "../../src/cli/registry.ts";
 import { configSchema } from "../../src/core/config.ts";
 import { CATALOGUE } from "../../src/core/errors.ts";
+import { makeDrivers } from "../../src/vmm/drivers.ts";
+import { FEATURES, type Feature } from "../../src/vmm/features.ts";
 
 export const DOCUMENTS: Record<string, () => string | Promise<string>> = {
   "docs/openapi.json": () => `${JSON.stringify(openApiDocument(), null, 2)}\n`,
   "docs/errors.md": errors,
   "docs/config.md": config,
   "docs/cli.md": commandLine,
+  "docs/drivers.md": drivers,
 };
 
 const MADE = "<!-- Made by `npm run docs`; change the source instead. -->";
@@ -78,6 +81,31 @@ const defaultOf = (key: Key) => (key.default === undefined ? "" : `\`${JSON.stri
 
 function row(cells: readonly (string | number)[]): string {
   return `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ")} |`;
+}
+
+function drivers(): string {
+  const all = makeDrivers({}).all();
+  const rows = Object.entries(FEATURES).map(([feature, { what, option }]) =>
+    row([
+      option ? `${what} (\`${option}\`)` : what,
+      ...all.map(({ features }) => (features[feature as Feature] ? "yes" : "no")),
+    ]),
+  );
+  return `# Drivers
+
+${MADE}
+
+What runs VMs. \`--driver\`, or \`driver\` in config.toml, names one; \`auto\` takes the first of the table that can be used on this
+host and has what the VM asks for. \`banger doctor\` says which one that is, and why. What a driver does not have is refused before
+anything is made.
+
+${row(["", ...all.map(({ name }) => name)])}
+${row(["---", ...all.map(() => "---")])}
+${rows.join("\n")}
+
+KVM counts as usable when the device opens for this user and a hardware backend (kvm_intel, kvm_amd) is loaded; a device alone
+proves nothing. Without it, only drivers that run in software work, and banger says so.
+`;
 }
 
 /** Each command's own help, without what it says about this machine. */

@@ -5,22 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
-import { silent, type Work } from "../../src/core/stage.ts";
-import { MIB } from "../../src/core/units.ts";
-import { ensureAgentBinary } from "../../src/disk/agent-binary.ts";
-import { ensureInitramfs } from "../../src/disk/initramfs.ts";
-import { cloneStateDisk, ensureStateTemplate } from "../../src/disk/state-disk.ts";
 import { type GuestSession, openGuest, powerOff, startProcess } from "../../src/guest/index.ts";
-import { resolvePaths } from "../../src/host/paths.ts";
 import { run } from "../../src/host/run.ts";
 import { findTool } from "../../src/host/tools.ts";
-import { DEFAULT_KERNEL, KernelStore } from "../../src/kernels/store.ts";
 import type { Machine } from "../../src/vmm/driver.ts";
 import { qemuDriver } from "../../src/vmm/qemu/driver.ts";
 import { makeHome } from "../support/home.ts";
+import { launchSpec, quietly } from "../support/launch-spec.ts";
 
 const BOOT_MS = 60_000;
-const work: Work = { report: silent, signal: new AbortController().signal };
 
 describe("a VM whose image has no init", async () => {
   const home = await makeHome();
@@ -33,34 +26,18 @@ describe("a VM whose image has no init", async () => {
     assert.ok(busybox, "the tests need busybox-static");
     folder = await mkdtemp(join(tmpdir(), "banger-init-"));
     await mkdir(join(folder, "root/bin"), { recursive: true });
-    await mkdir(join(folder, "vm"), { mode: 0o700 });
     await cp(busybox, join(folder, "root/bin/busybox"));
     for (const name of ["sh", "ps", "sleep", "true", "cat", "readlink"]) {
       await link(join(folder, "root/bin/busybox"), join(folder, "root/bin", name));
     }
     const base = join(folder, "base.squashfs");
     await run("mksquashfs", [join(folder, "root"), base, "-comp", "lz4", "-no-progress", "-quiet"]);
-    const paths = resolvePaths(home.env);
-    const kernel = await new KernelStore({ paths }).ensure(DEFAULT_KERNEL, work);
-    const agent = await ensureAgentBinary(paths, work);
-    const state = join(folder, "vm/state.ext4");
-    await cloneStateDisk(await ensureStateTemplate(paths, 256 * MIB, work.signal), state);
-    const status = await qemuDriver.probe();
+    const driver = qemuDriver({});
+    const status = await driver.probe();
     assert.ok(status.usable);
-    machine = await qemuDriver.launch(
-      {
-        id: "vm-initless",
-        directory: join(folder, "vm"),
-        vcpu: 1,
-        memoryMib: 256,
-        accelerator: status.accelerator,
-        kernel: kernel.vmlinuz,
-        initramfs: await ensureInitramfs(paths, { agent, modules: kernel.bootModules }),
-        kernelArgs: [],
-        disks: { base, state, modules: kernel.modules },
-        nested: false,
-      },
-      work.signal,
+    machine = await driver.launch(
+      await launchSpec(home, "vm-initless", status.accelerator, base),
+      quietly.signal,
     );
     machine.console.resume();
     session = await openGuest(await machine.connectAgent(), { signal: AbortSignal.timeout(BOOT_MS) });

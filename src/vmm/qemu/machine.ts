@@ -8,6 +8,7 @@ import { connectUnix } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
 import { AGENT_PORT, SOCKETS } from "./arguments.ts";
 import { Qmp } from "./qmp.ts";
+import { loadMachine, saveMachine } from "./state-file.ts";
 
 const QUIT_MS = 2000;
 /** A monitor greets at once, unless it hangs or is stopped. */
@@ -28,7 +29,7 @@ export async function connectMachine(handle: MachineHandle): Promise<QemuMachine
   }
 }
 
-class QemuMachine implements Machine {
+export class QemuMachine implements Machine {
   readonly handle: MachineHandle;
   readonly console: Readable;
   readonly exited: Promise<MachineExit>;
@@ -74,8 +75,39 @@ class QemuMachine implements Machine {
     if (isAlive(this.handle)) killProcess(this.handle);
   }
 
-  async stateDiskResized(bytes: number): Promise<void> {
-    await this.#qmp.execute("block_resize", { device: "state", size: bytes });
+  pause(): Promise<void> {
+    return this.#ask("pause the VM", () => this.#qmp.execute("stop"));
+  }
+
+  resume(): Promise<void> {
+    return this.#ask("resume the VM", () => this.#qmp.execute("cont"));
+  }
+
+  saveState(folder: string, signal: AbortSignal): Promise<void> {
+    return this.#ask("save the VM's state", () =>
+      saveMachine(this.#qmp, this.handle.directory, folder, signal),
+    );
+  }
+
+  /** For a QEMU that waits for a saved state, see `loadMachine`. */
+  loadState(): Promise<void> {
+    return this.#ask("load the saved state", () => loadMachine(this.#qmp));
+  }
+
+  stateDiskResized(bytes: number): Promise<void> {
+    return this.#ask("resize the disk", () =>
+      this.#qmp.execute("block_resize", { device: "state", size: bytes }),
+    );
+  }
+
+  async #ask(what: string, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      const fix = "banger vm logs shows the guest's console; vmm.log in the VM's folder is QEMU's own log";
+      const reason = (error as Error).message;
+      throw BangerError.of("driver_failed", { driver: "QEMU", what, reason, fix }, { cause: error });
+    }
   }
 
   async residentBytes(): Promise<number> {

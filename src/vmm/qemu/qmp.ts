@@ -18,6 +18,7 @@ export class Qmp {
   shutdownReason: string | null = null;
   /** Called when the guest closes a serial port, with its id: whoever had it open there has ended. */
   onPortClosed: (id: string) => void = () => {};
+  #migration: PromiseWithResolvers<void> | null = null;
   readonly #socket: Socket;
   readonly #waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = [];
   #buffer = "";
@@ -30,6 +31,7 @@ export class Qmp {
     this.closed = new Promise((resolve) =>
       socket.once("close", () => {
         for (const { reject } of this.#waiting.splice(0)) reject(new Error("QEMU ended"));
+        this.#migration?.reject(new Error("QEMU ended"));
         resolve();
       }),
     );
@@ -52,6 +54,12 @@ export class Qmp {
     });
   }
 
+  /** Resolves when the migration that is begun next has completed; needs the capability `events`. */
+  migrated(): Promise<void> {
+    this.#migration = Promise.withResolvers();
+    return this.#migration.promise;
+  }
+
   #receive(text: string): void {
     const lines = (this.#buffer + text).split("\n");
     this.#buffer = lines.pop() ?? "";
@@ -66,7 +74,8 @@ export class Qmp {
       return;
     }
     if (message.event) {
-      const { reason, id, open } = message.data ?? {};
+      const { reason, id, open, status } = message.data ?? {};
+      if (message.event === "MIGRATION") this.#migrationIs(status);
       if (message.event === "SHUTDOWN" && typeof reason === "string") this.shutdownReason = reason;
       if (message.event === "VSERPORT_CHANGE" && open === false) this.onPortClosed(String(id));
       return;
@@ -75,6 +84,22 @@ export class Qmp {
     if (message.error) waiting?.reject(new Error(message.error.desc ?? "QEMU refused"));
     else waiting?.resolve(message.return ?? message.QMP);
   }
+
+  #migrationIs(status: unknown): void {
+    if (status === "completed") this.#migration?.resolve();
+    if (status !== "failed" && status !== "cancelled") return;
+    const migration = this.#migration;
+    // Why is told when one asks; an incoming one that fails ends QEMU, which then says it in its log.
+    this.execute("query-migrate").then(
+      (info) => migration?.reject(new Error(describe(info) ?? `the transfer was ${status}`)),
+      (error: Error) => migration?.reject(error),
+    );
+  }
+}
+
+function describe(info: unknown): string | undefined {
+  const text = (info as { "error-desc"?: unknown } | null)?.["error-desc"];
+  return typeof text === "string" ? text : undefined;
 }
 
 /** A line as a message; null when it is not a JSON object. */

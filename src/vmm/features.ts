@@ -1,0 +1,36 @@
+/** What drivers can do beyond the interface's core, declared by each. docs/drivers.md is made of this. */
+import { BangerError } from "../core/errors.ts";
+
+export interface DriverFeatures {
+  readonly emulation: boolean;
+  readonly nested: boolean;
+  readonly growDisk: boolean;
+  readonly pause: boolean;
+  readonly snapshot: boolean;
+}
+
+export type Feature = keyof DriverFeatures;
+
+/** For people: what the feature is, and how they ask for it where they do. */
+export const FEATURES: Record<Feature, { readonly what: string; readonly option?: string }> = {
+  emulation: { what: "Runs without KVM, in software, several times slower" },
+  nested: { what: "Virtualization inside the guest", option: "--nested" },
+  growDisk: { what: "The disk grows while the VM runs" },
+  pause: { what: "Pause and resume in memory" },
+  snapshot: { what: "Memory and devices are saved to files, and restored in a new process" },
+};
+
+/** Refuses what a driver cannot do, before anything is made. Pure. @throws driver_unavailable */
+export function requireFeatures(
+  driver: { readonly name: string; readonly features: DriverFeatures },
+  wanted: readonly Feature[],
+): void {
+  const lacking = wanted.find((feature) => !driver.features[feature]);
+  if (lacking === undefined) return;
+  const { what, option } = FEATURES[lacking];
+  throw BangerError.of("driver_unavailable", {
+    driver: driver.name,
+    reason: `it does not have: ${what}`,
+    fix: `leave out ${option ?? "what asks for it"}, or choose another --driver (docs/drivers.md)`,
+  });
+}

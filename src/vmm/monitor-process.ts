@@ -1,0 +1,132 @@
+/** Starts a monitor's process in its jail and waits until it answers. What is the same for every driver. */
+import type { ChildProcess } from "node:child_process";
+import { watch } from "node:fs";
+import { open, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { killProcess, startTime } from "../host/processes.ts";
+import { startDetached } from "../host/run.ts";
+import { bubblewrapArguments, type Confinement, usableBubblewrap } from "./jail/bubblewrap.ts";
+
+const ANSWER_MS = 20_000;
+const REFUSED_MS = 5;
+const LOG = "vmm.log";
+
+export interface MonitorCommand {
+  /** For messages. */
+  readonly title: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly confinement: Confinement;
+  /** Where standard output goes; without it to the log. */
+  readonly stdout?: number;
+  /** A further open file, inherited as descriptor 3. */
+  readonly inherited?: number;
+}
+
+/** The outermost process, by identity. */
+export interface MonitorProcess {
+  readonly pid: number;
+  readonly pidStart: string;
+}
+
+/**
+ * Starts the monitor in `confinement.writable`, which is the VM's folder; what it says goes to `vmm.log` there.
+ * @param connect called whenever the folder changes, until it succeeds: a monitor makes its sockets while it starts.
+ *   Rejections mean "not yet"
+ * @throws Error with the monitor's own last words; the process is gone then
+ */
+export async function startMonitor<M>(
+  command: MonitorCommand,
+  connect: (process: MonitorProcess) => Promise<M>,
+  signal: AbortSignal,
+): Promise<M> {
+  const folder = command.confinement.writable;
+  const bwrap = await usableBubblewrap();
+  const plain = [command.program, ...command.args];
+  const [program = "", ...args] = bwrap
+    ? [bwrap, ...bubblewrapArguments(withProgram(command), plain)]
+    : plain;
+  const log = await open(join(folder, LOG), "w", 0o600);
+  let child: ChildProcess & { readonly pid: number };
+  try {
+    const stdio = ["ignore", command.stdout ?? log.fd, log.fd] as const;
+    child = await startDetached(program, args, {
+      cwd: folder,
+      stdio: command.inherited === undefined ? stdio : [...stdio, command.inherited],
+    });
+  } finally {
+    await log.close();
+  }
+  const started = { pid: child.pid, pidStart: startTime(child.pid) ?? "" };
+  try {
+    return await untilAnswering(command.title, child, folder, () => connect(started), signal);
+  } catch (error) {
+    killProcess(started);
+    if (signal.aborted) throw error;
+    throw new Error((await lastWords(folder)) || (error as Error).message, { cause: error });
+  }
+}
+
+/** The last line of what a monitor wrote to its log; empty when there is none. */
+export async function lastWords(folder: string): Promise<string> {
+  const said = await readFile(join(folder, LOG), "utf8").catch(() => "");
+  return said.trim().split("\n").at(-1) ?? "";
+}
+
+function withProgram({ confinement, program }: MonitorCommand): Confinement {
+  return { ...confinement, readOnly: [...confinement.readOnly, program] };
+}
+
+/** Each change of the folder is a moment to try. The process's own end stops the waiting. */
+async function untilAnswering<M>(
+  title: string,
+  child: ChildProcess,
+  folder: string,
+  connect: () => Promise<M>,
+  signal: AbortSignal,
+): Promise<M> {
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+  return new Promise((resolve, reject) => {
+    const watcher = watch(folder);
+    let trying = false;
+    let again = false;
+    let finished = false;
+    const finish = (settle: () => void) => {
+      finished = true;
+      watcher.close();
+      child.off("exit", onExit);
+      settle();
+    };
+    const onExit = (code: number | null, name: string | null) =>
+      finish(() => reject(new Error(`${title} ended at once (${name ?? exitText(code)})`)));
+    const attempt = async () => {
+      again = true;
+      if (trying) return;
+      trying = true;
+      while (again && !finished) {
+        again = false;
+        const machine = await connect().catch(async (error: NodeJS.ErrnoException) => {
+          // The last socket is there but not listened on yet. That it is, in a moment, changes nothing in the folder.
+          if (error.code === "ECONNREFUSED") again = await delay(REFUSED_MS, true);
+          return null;
+        });
+        if (machine) return finish(() => resolve(machine));
+      }
+      trying = false;
+    };
+    child.once("exit", onExit);
+    stop.addEventListener("abort", () => finish(() => reject(whyStopped(title, signal))), { once: true });
+    watcher.on("change", () => void attempt());
+    void attempt();
+  });
+}
+
+function whyStopped(title: string, signal: AbortSignal): unknown {
+  return signal.aborted ? signal.reason : new Error(`${title} did not answer within ${ANSWER_MS / 1000} s`);
+}
+
+/** A jail passes its inhabitant's death by a signal on as 128 + n. */
+function exitText(code: number | null): string {
+  return code !== null && code > 128 ? `killed by signal ${code - 128}` : `code ${code}`;
+}

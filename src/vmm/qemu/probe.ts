@@ -1,0 +1,48 @@
+/** Whether QEMU can be used on this host, and how fast. */
+import { run } from "../../host/run.ts";
+import type { DriverStatus } from "../driver.ts";
+import { usableBubblewrap } from "../jail/bubblewrap.ts";
+import { findProgram } from "../program.ts";
+import { chooseAccelerator } from "./accelerator.ts";
+
+const PROGRAM = "qemu-system-x86_64";
+const OLDEST = 7;
+
+/** @param configured `qemu_bin` of config.toml */
+export const findQemu = (configured: string | undefined) => findProgram(PROGRAM, "qemu_bin", configured);
+
+export async function probeQemu(configured: string | undefined): Promise<DriverStatus> {
+  const found = await findQemu(configured);
+  if (found.path === null) {
+    const { problem: reason, fix } = found;
+    return configured === undefined
+      ? { usable: false, reason, fix: "banger doctor --fix", packages: ["qemu-system-x86"] }
+      : { usable: false, reason, fix, packages: [] };
+  }
+  const said = await run(found.path, ["--version"]).then(
+    ({ stdout }) => stdout,
+    (error: Error) => error.message,
+  );
+  const version = /^QEMU emulator version (\d+)\.(\d+)\.(\d+)/.exec(said);
+  if (!version || Number(version[1]) < OLDEST) {
+    const what = version
+      ? `QEMU ${version[1]}.${version[2]} is too old`
+      : `${found.path} is not QEMU (${said.split("\n")[0]})`;
+    return {
+      usable: false,
+      reason: `${what}, QEMU ${OLDEST}.0 or newer is needed`,
+      fix: configured === undefined ? "install a newer QEMU" : "correct qemu_bin in config.toml",
+      packages: [],
+    };
+  }
+  const { accelerator, why } = await chooseAccelerator();
+  const jail = (await usableBubblewrap())
+    ? ""
+    : "; bubblewrap is missing or not permitted, so QEMU runs with its own sandbox only";
+  return {
+    usable: true,
+    version: `QEMU ${version[1]}.${version[2]}.${version[3]}`,
+    accelerator,
+    why: why + jail,
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * Memory and devices of a machine in a file, by QEMU's own migration. Out: over a unix socket in the VM's folder to this
+ * process, because a jailed QEMU can open nothing and this works with every version. In: QEMU inherits the opened file.
+ */
+import { createWriteStream } from "node:fs";
+import { open, rm } from "node:fs/promises";
+import { createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { withSocketAddress } from "../../host/unix-socket.ts";
+import type { Qmp } from "./qmp.ts";
+
+const FILE = "qemu.state";
+const SOCKET = "save.sock";
+/** Bytes per second: the guest is stopped, so nothing is gained by going slowly. */
+const UNLIMITED = 2 ** 50;
+
+export const stateFile = (folder: string) => join(folder, FILE);
+
+/**
+ * Saves the stopped machine of `qmp`, whose working folder is `directory`, to a file in `folder`.
+ * @returns once the file is on disk; rejects with QEMU's reason
+ */
+export async function saveMachine(
+  qmp: Qmp,
+  directory: string,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const socket = join(directory, SOCKET);
+  await rm(socket, { force: true });
+  const server = createServer();
+  const connected = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  try {
+    await withSocketAddress(
+      socket,
+      (address) =>
+        new Promise<void>((resolve, reject) => server.once("error", reject).listen(address, resolve)),
+    );
+    await trackMigration(qmp);
+    await qmp.execute("migrate-set-parameters", { "max-bandwidth": UNLIMITED });
+    const saved = qmp.migrated();
+    saved.catch(() => {}); // told below, in whatever order things fail
+    await qmp.execute("migrate", { uri: `unix:${SOCKET}` });
+    const source = await Promise.race([connected, saved.then(() => connected)]);
+    const target = createWriteStream(stateFile(folder), { flags: "wx", mode: 0o600, flush: true });
+    await Promise.all([pipeline(source, target, { signal }), saved]);
+  } catch (error) {
+    await qmp.execute("migrate_cancel").catch(() => {});
+    throw error;
+  } finally {
+    server.close();
+    await rm(socket, { force: true });
+  }
+}
+
+/** The descriptor that a QEMU started with `-incoming defer` inherits. Opened by the caller, closed after the start. */
+export const openState = (folder: string) => open(stateFile(folder), "r");
+
+/** Loads what was inherited as descriptor 3; the machine is stopped then. Rejects with QEMU's reason. */
+export async function loadMachine(qmp: Qmp): Promise<void> {
+  await trackMigration(qmp);
+  const loaded = qmp.migrated();
+  loaded.catch(() => {});
+  await qmp.execute("migrate-incoming", { uri: "fd:3" });
+  await loaded;
+}
+
+async function trackMigration(qmp: Qmp): Promise<void> {
+  await qmp.execute("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] });
+}
