@@ -173,7 +173,8 @@ static void blocking_cancel(struct stream *s)
 
 static const struct stream_ops blocking_ops = {.cancel = blocking_cancel, .lost = blocking_lost};
 
-static void blocking_start(struct stream *s, void (*work)(void *), void (*done)(void *))
+/* bytes is for the work, which may put its answer there. */
+static void blocking_start(struct stream *s, void (*work)(void *), void (*done)(void *), uint64_t bytes)
 {
     struct blocking *b = calloc(1, sizeof *b);
     if (b == NULL) {
@@ -181,6 +182,7 @@ static void blocking_start(struct stream *s, void (*work)(void *), void (*done)(
         return;
     }
     b->stream = s;
+    b->bytes = bytes;
     s->ops = &blocking_ops;
     s->ctx = b;
     worker_run(work, done, b);
@@ -203,7 +205,7 @@ static void sync_done(void *ctx)
 void op_sync(struct stream *s, struct fields f)
 {
     (void)f;
-    blocking_start(s, sync_work, sync_done);
+    blocking_start(s, sync_work, sync_done, 0);
 }
 
 static uint64_t state_device_bytes(void)
@@ -223,6 +225,9 @@ static uint64_t state_device_bytes(void)
     return sectors * 512;
 }
 
+#define DEVICE_POLL_US 5000
+#define DEVICE_POLLS 2000
+
 /* Answers with the size asked for and accepted: what statfs tells is smaller by the filesystem's own tables. */
 static void grow_work(void *ctx)
 {
@@ -232,14 +237,15 @@ static void grow_work(void *ctx)
         b->result = failure_errno(&b->failure, errno, "look at", "the state disk");
         return;
     }
-    uint64_t before = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize, bytes = 0;
-    /* The new capacity reaches the kernel by an interrupt that may come after the host's request. The filesystem's own
-     * tables take a few per cent of the device, hence the margin. */
-    for (int i = 0; i < 40; i++) {
+    /* The new capacity reaches the kernel by an interrupt that may come after the host's request. */
+    uint64_t wanted = b->bytes, bytes = state_device_bytes();
+    for (int i = 0; bytes < wanted && i < DEVICE_POLLS; i++) {
+        usleep(DEVICE_POLL_US);
         bytes = state_device_bytes();
-        if (bytes > before + before / 8)
-            break;
-        usleep(25000);
+    }
+    if (bytes < wanted) {
+        b->result = failure_errno(&b->failure, ETIMEDOUT, "see the new size of", "the state disk");
+        return;
     }
     uint64_t blocks = bytes / (uint64_t)fs.f_bsize;
     b->bytes = blocks * (uint64_t)fs.f_bsize;
@@ -265,12 +271,14 @@ static void grow_done(void *ctx)
 
 void op_grow(struct stream *s, struct fields f)
 {
-    (void)f;
     struct statfs fs;
-    if (agent.state_fd < 0 || fstatfs(agent.state_fd, &fs) != 0 || fs.f_type != EXT4_MAGIC)
+    uint64_t device = 0;
+    if (get_int(f, 1, &device) < 0)
+        op_bad_field(s, "device_bytes");
+    else if (agent.state_fd < 0 || fstatfs(agent.state_fd, &fs) != 0 || fs.f_type != EXT4_MAGIC)
         stream_failf(s, ST_UNSUPPORTED, 0, "there is no ext4 state disk");
     else
-        blocking_start(s, grow_work, grow_done);
+        blocking_start(s, grow_work, grow_done, device);
 }
 
 /* ---- power off ---- */

@@ -45,6 +45,16 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/vm-restart.ts")),
   },
   {
+    name: "vm kill",
+    summary: "end VMs at once, without asking the guest",
+    load: load(() => import("./commands/vm-kill.ts")),
+  },
+  {
+    name: "vm set",
+    summary: "change a VM: its name, its sizes",
+    load: load(() => import("./commands/vm-set.ts")),
+  },
+  {
     name: "vm delete",
     aliases: ["vm rm"],
     summary: "delete VMs and their disks",

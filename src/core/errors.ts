@@ -106,6 +106,12 @@ export const CATALOGUE = {
     message: "the virtual machine monitor of '{name}' ended: {reason}",
     hint: "banger vm logs {name} shows its console; banger vm start {name} starts it again",
   },
+  vmm_survived: {
+    status: 504,
+    exit: failure,
+    message: "the monitor of '{name}' still runs after {signal}",
+    hint: "banger vm kill {name} ends it with SIGKILL",
+  },
   driver_unavailable: {
     status: 409,
     exit: failure,

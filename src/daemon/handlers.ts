@@ -1,17 +1,17 @@
 /** The handlers of every route: thin, each calls a service and shapes the answer. */
 import type { DaemonStatus } from "../api/schemas.ts";
 import { VERSION } from "../core/version.ts";
-import { listProcesses, signalProcess, stats, waitSystem } from "../guest/index.ts";
+import { listProcesses, signalProcess } from "../guest/index.ts";
 import type { VmContext } from "../vm/context.ts";
 import { serveConnection } from "./connect-socket.ts";
 import { serveExec } from "./exec-socket.ts";
 import { fileHandlers } from "./file-handlers.ts";
 import type { Leases } from "./leases.ts";
-import { openLogs } from "./logs.ts";
 import type { Operations } from "./operations.ts";
 import type { Handlers } from "./server.ts";
 import { openEventSink } from "./server-sent-events.ts";
 import { type Stores, storeHandlers } from "./store-handlers.ts";
+import { vmHandlers } from "./vm-handlers.ts";
 import type { VmService } from "./vm-service.ts";
 
 export interface Services {
@@ -26,6 +26,7 @@ export interface Services {
 export function makeHandlers(services: Services): Handlers {
   const { context, vms, operations, leases } = services;
   return {
+    ...vmHandlers(context, vms),
     ...fileHandlers(vms),
     ...storeHandlers(context, operations),
 
@@ -40,35 +41,6 @@ export function makeHandlers(services: Services): Handlers {
       socket.once("close", () => void leases.close(lease));
       socket.send(JSON.stringify({ lease }));
     },
-
-    listVms: () => vms.list(),
-    createVm: async ({ body }) => vms.create(body),
-    getVm: ({ params }) => vms.get(params.vm ?? ""),
-    deleteVm: async ({ params }) => vms.delete(params.vm ?? ""),
-    startVm: async ({ params, body }) => vms.start(params.vm ?? "", body.wait ?? "agent"),
-    stopVm: async ({ params, body }) => vms.stop(params.vm ?? "", body.timeout_ms),
-    getLogs: async ({ params, query }) => openLogs(context, vms.find(params.vm ?? "").id, query),
-    getStats: async ({ params }) => {
-      const ref = params.vm ?? "";
-      const [guest, hostRss] = await Promise.all([vms.guest(ref).then(stats), vms.residentBytes(ref)]);
-      return {
-        uptime_ms: guest.uptimeMs,
-        cpu_busy_ticks: guest.cpuBusyTicks,
-        cpu_total_ticks: guest.cpuTotalTicks,
-        load1: guest.load1Milli / 1000,
-        processes: guest.processes,
-        memory_total_bytes: guest.memTotal,
-        memory_available_bytes: guest.memAvailable,
-        host_rss_bytes: hostRss,
-        disk_total_bytes: guest.diskTotal,
-        disk_used_bytes: guest.diskUsed,
-        disk_read_bytes: guest.diskRead,
-        disk_written_bytes: guest.diskWritten,
-        net_rx_bytes: guest.netRx,
-        net_tx_bytes: guest.netTx,
-      };
-    },
-    waitSystem: async ({ params }) => ({ state: await waitSystem(await vms.guest(params.vm ?? "")) }),
 
     exec: (socket, params) => serveExec(socket, () => vms.guest(params.vm ?? "")),
     connectPort: (socket, { vm = "", port = "" }) => serveConnection(socket, port, () => vms.guest(vm)),

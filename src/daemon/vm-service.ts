@@ -1,23 +1,23 @@
 /** The VM operations that the API offers: each checks first, then starts an operation. */
 
-import { stat } from "node:fs/promises";
-import type { BootTimings, CreateVm, Operation, Vm, WaitFor } from "../api/schemas.ts";
+import type { CreateVm, KillVm, Operation, RestartVm, SetVm, Vm, WaitFor } from "../api/schemas.ts";
 import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
 import type { Work } from "../core/stage.ts";
 import type { GuestSession } from "../guest/index.ts";
-import { vmDirectory } from "../host/paths.ts";
 import { hostSize } from "../host/vm-defaults.ts";
 import { DEFAULT_KERNEL } from "../kernels/store.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "../vm/context.ts";
 import { checkFitsHost, createVm, newVmId } from "../vm/create.ts";
 import { deleteVm } from "../vm/delete.ts";
+import { killVm } from "../vm/kill.ts";
+import type { LiveVm } from "../vm/live-vm.ts";
 import { findVm } from "../vm/lookup.ts";
+import { settingsToChange, setVm } from "../vm/settings.ts";
 import { startVm } from "../vm/start.ts";
-import { stateDiskFile } from "../vm/state-disk-file.ts";
 import { stopVm } from "../vm/stop.ts";
-import type { MachineHandle } from "../vmm/driver.ts";
+import { describeVm } from "./describe-vm.ts";
 import type { Leases } from "./leases.ts";
 import type { Operations } from "./operations.ts";
 
@@ -35,11 +35,11 @@ export class VmService {
   }
 
   async list(): Promise<Vm[]> {
-    return Promise.all(this.#context.vms.list().map((record) => describe(this.#context, record)));
+    return Promise.all(this.#context.vms.list().map((record) => describeVm(this.#context, record)));
   }
 
   async get(ref: string): Promise<Vm> {
-    return describe(this.#context, this.find(ref));
+    return describeVm(this.#context, this.find(ref));
   }
 
   /** @throws vm_not_found | vm_ambiguous */
@@ -49,17 +49,7 @@ export class VmService {
 
   /** The agent session of a running VM. @throws vm_not_found | vm_wrong_state | guest_unreachable */
   async guest(ref: string): Promise<GuestSession> {
-    const vm = this.find(ref);
-    const live = this.#context.live.get(vm.id);
-    if (!live || vm.state !== "running") {
-      throw BangerError.of("vm_wrong_state", {
-        name: vm.name,
-        state: vm.state,
-        wanted: "running",
-        hint: `banger vm start ${vm.name}`,
-      });
-    }
-    return live.guest();
+    return this.#live(this.#inState(ref, ["running"], "running")).guest();
   }
 
   /** Resident memory of a running VM's monitor in bytes; 0 when it does not run. */
@@ -118,6 +108,45 @@ export class VmService {
     );
   }
 
+  /** Stops a VM if it runs, and starts it. */
+  restart(ref: string, { timeout_ms = DEFAULT_STOP_MS, wait = "agent" }: RestartVm): Operation {
+    const vm = this.#inState(ref, ["running", "paused", "stopped", "error"], "running");
+    return this.#operations.start("restart", vm.id, (work) =>
+      this.#context.busy.hold(vm, "restart", async () => {
+        await stopVm(this.#context, vm, timeout_ms, work);
+        work.signal.throwIfAborted();
+        await startVm(this.#context, vm, wait, work);
+      }),
+    );
+  }
+
+  /** Kills a VM's monitor whoever works with it: what waits for the guest then ends too. */
+  kill(ref: string, { signal = "KILL" }: KillVm): Operation {
+    const vm = this.find(ref);
+    const live = this.#live(vm);
+    return this.#operations.start("kill", vm.id, async (work) => {
+      await killVm(live, vm.name, signal, work);
+      await this.#context.busy.idle(vm.id);
+    });
+  }
+
+  /** Changes a VM's name and sizes. */
+  set(ref: string, { name, vcpu, memory_mib, disk_bytes }: SetVm): Operation {
+    const vm = this.find(ref);
+    const settings = {
+      ...(name !== undefined && { name }),
+      ...(vcpu !== undefined && { vcpu }),
+      ...(memory_mib !== undefined && { memoryMib: memory_mib }),
+      ...(disk_bytes !== undefined && { diskBytes: disk_bytes }),
+    };
+    const change = settingsToChange(vm, settings, hostSize());
+    if (change.name !== undefined && this.#context.vms.hasName(change.name))
+      throw BangerError.of("vm_name_taken", { name: change.name });
+    return this.#operations.start("set", vm.id, (work) =>
+      this.#context.busy.hold(vm, "set", () => setVm(this.#context, vm, change, work)),
+    );
+  }
+
   /** Deletes a VM in any state. An operation that holds it is cancelled first. */
   delete(ref: string): Operation {
     const vm = this.find(ref);
@@ -153,45 +182,20 @@ export class VmService {
     await this.#context.busy.idle(id);
   }
 
-  #inState(ref: string, states: readonly Vm["state"][], wanted: string): VmRecord {
+  #inState(ref: string, states: readonly Vm["state"][], wanted: "running" | "stopped"): VmRecord {
     const vm = this.find(ref);
     if (states.includes(vm.state)) return vm;
-    const hint = wanted === "stopped" ? `banger vm stop ${vm.name}` : `banger vm start ${vm.name}`;
-    throw BangerError.of("vm_wrong_state", { name: vm.name, state: vm.state, wanted, hint });
+    throw wrongState(vm, wanted);
+  }
+
+  #live(vm: VmRecord): LiveVm {
+    const live = this.#context.live.get(vm.id);
+    if (!live) throw wrongState(vm, "running");
+    return live;
   }
 }
 
-/** The wire form of a record. */
-async function describe(context: VmContext, record: VmRecord): Promise<Vm> {
-  const handle = record.machine as MachineHandle | null;
-  const disk = await stat(stateDiskFile(vmDirectory(context.paths, record.id))).catch(() => null);
-  const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
-  const boot: BootTimings | null = record.boot && {
-    init_ms: record.boot.initMs,
-    root_ms: record.boot.rootMs,
-    agent_ms: record.boot.agentMs,
-    ready_ms: record.boot.readyMs,
-    attempts: record.boot.attempts,
-  };
-  return {
-    id: record.id,
-    name: record.name,
-    state: record.state,
-    reason: record.reason,
-    image: { name: record.imageName, digest: record.imageDigest },
-    kernel: { name: record.kernelName, digest: record.kernelDigest, release: record.kernelRelease },
-    driver: record.driver,
-    accelerator: handle?.accelerator ?? null,
-    vcpu: record.vcpu,
-    memory_mib: record.memoryMib,
-    disk_bytes: record.diskBytes,
-    disk_used_bytes: (disk?.blocks ?? 0) * 512,
-    nested: record.nested,
-    auto_remove: record.autoRemove,
-    created_at: new Date(record.createdAt).toISOString(),
-    started_at: time(record.startedAt),
-    boot_id: record.bootId,
-    boot,
-    pid: handle?.pid ?? null,
-  };
+function wrongState(vm: VmRecord, wanted: "running" | "stopped"): BangerError {
+  const hint = wanted === "stopped" ? `banger vm stop ${vm.name}` : `banger vm start ${vm.name}`;
+  return BangerError.of("vm_wrong_state", { name: vm.name, state: vm.state, wanted, hint });
 }

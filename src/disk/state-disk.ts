@@ -2,7 +2,7 @@
  * State disks: one sparse ext4 file per VM. A template is made once per size; a VM's disk is a copy of it that shares
  * blocks where the host's filesystem can (reflink) and otherwise copies only the few megabytes that hold anything.
  */
-import { open, rm, stat, truncate } from "node:fs/promises";
+import { open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { BangerError } from "../core/errors.ts";
 import { silent } from "../core/stage.ts";
@@ -60,10 +60,11 @@ export async function cloneStateDisk(template: string, target: string, signal?: 
 }
 
 /**
- * Makes a disk file larger; the filesystem in it is grown by the guest. Never shrinks.
+ * Makes a disk file larger; the filesystem in it is grown by the guest. Never shrinks. One that has the size already stays as it is.
+ * @returns the size that it had
  * @throws no_space | invalid_argument when `bytes` is below the present size
  */
-export async function growStateDisk(file: string, bytes: number): Promise<void> {
+export async function growStateDisk(file: string, bytes: number): Promise<{ readonly former: number }> {
   const present = (await stat(file)).size;
   const size = Math.ceil(bytes / MIB) * MIB;
   if (size < present) {
@@ -73,8 +74,16 @@ export async function growStateDisk(file: string, bytes: number): Promise<void> 
       accepted: `at least ${Math.ceil(present / MIB)}M`,
     });
   }
+  if (size === present) return { former: present };
   await requireSpace(dirname(file), WORKING_ROOM, "the larger disk");
-  await truncate(file, size);
+  const disk = await open(file, "r+");
+  try {
+    await disk.truncate(size);
+    await disk.sync();
+  } finally {
+    await disk.close();
+  }
+  return { former: present };
 }
 
 async function makeTemplate(target: string, size: number, signal: AbortSignal): Promise<void> {

@@ -353,7 +353,7 @@ export const OPERATIONS = {
     },
     ...PLAIN,
   },
-  grow: { op: 42, request: NONE, response: { bytes: int(1) }, ...PLAIN },
+  grow: { op: 42, request: { deviceBytes: optional(int(1)) }, response: { bytes: int(1) }, ...PLAIN },
   sync: { op: 43, request: NONE, response: NONE, ...PLAIN },
   poweroff: {
     op: 44,

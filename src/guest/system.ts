@@ -32,9 +32,16 @@ export function stats(session: GuestSession, options: RequestOptions = {}): Prom
   return session.request("stats", {}, options);
 }
 
-/** Grows the guest's filesystem to its disk; the filesystem's new size in bytes. */
-export async function grow(session: GuestSession, options: RequestOptions = {}): Promise<number> {
-  return (await session.request("grow", {}, options)).bytes;
+/**
+ * Grows the guest's filesystem to its disk, which is `deviceBytes` large as soon as the guest has heard of it.
+ * @returns the filesystem's new size in bytes
+ */
+export async function grow(
+  session: GuestSession,
+  deviceBytes: number,
+  options: RequestOptions = {},
+): Promise<number> {
+  return (await session.request("grow", { deviceBytes }, options)).bytes;
 }
 
 /** Returns once everything written before is on the virtual disk. */

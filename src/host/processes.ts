@@ -40,6 +40,19 @@ export function killProcess(target: { readonly pid: number; readonly pidStart: s
   }
 }
 
+/** Sends a signal to what this process runs in the end: a jail's inhabitant, or itself when it has none; nothing when it is gone. */
+export function signalInnermost(
+  target: { readonly pid: number; readonly pidStart: string },
+  signal: NodeJS.Signals,
+): void {
+  const innermost = isAlive(target) ? family(target.pid).at(-1) : undefined;
+  try {
+    if (innermost !== undefined) process.kill(innermost, signal);
+  } catch {
+    // it ended in between
+  }
+}
+
 /** A process and everything below it. */
 function family(pid: number): number[] {
   return [pid, ...childrenOf(pid).flatMap(family)];

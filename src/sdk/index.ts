@@ -21,4 +21,4 @@ export { type ExecResult, type ExitStatus, exitCode } from "./exit-status.ts";
 export type { Files, WriteOptions } from "./files.ts";
 export type { Lease } from "./lease.ts";
 export type { FollowOptions } from "./operations.ts";
-export type { AttachOptions, ExecOptions, Sandbox } from "./sandbox.ts";
+export type { AttachOptions, ExecOptions, Sandbox, Settings } from "./sandbox.ts";

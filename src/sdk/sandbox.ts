@@ -1,7 +1,19 @@
 /** One VM, seen from a client. */
 import type { Duplex, Readable } from "node:stream";
 import type { ExecAttach, ExecStart } from "../api/exec.ts";
-import type { GuestProcess, Operation, StopVm, Vm, VmState, VmStats, WaitFor } from "../api/schemas.ts";
+import type {
+  GuestProcess,
+  KillVm,
+  Operation,
+  RestartVm,
+  SetVm,
+  StopVm,
+  Vm,
+  VmState,
+  VmStats,
+  WaitFor,
+} from "../api/schemas.ts";
+import type { KillSignal } from "../core/signals.ts";
 import { connectPort } from "./connect-port.ts";
 import { Execution } from "./execution.ts";
 import { Files } from "./files.ts";
@@ -36,6 +48,16 @@ export interface AttachOptions {
   readonly stderrOffset?: number;
   readonly onDisconnect?: "keep" | "hangup";
   readonly signal?: AbortSignal;
+}
+
+/** What of a VM can be changed. */
+export interface Settings {
+  /** A DNS label. */
+  readonly name?: string;
+  readonly vcpu?: number;
+  readonly memoryMib?: number;
+  /** At least what it has. */
+  readonly diskBytes?: number;
 }
 
 /** A VM. Made by `banger.create()` it is deleted by `await using`, unless it was made with `keep`. */
@@ -81,6 +103,42 @@ export class Sandbox implements AsyncDisposable {
   async stop(options: FollowOptions & { readonly timeoutMs?: number } = {}): Promise<Vm> {
     const body: StopVm = options.timeoutMs === undefined ? {} : { timeout_ms: options.timeoutMs };
     await this.#perform("POST", "/stop", body, options);
+    return this.refresh();
+  }
+
+  /** Stops it as `stop` does, if it runs, and starts it: a new boot. */
+  async restart(
+    options: FollowOptions & { readonly timeoutMs?: number; readonly wait?: WaitFor } = {},
+  ): Promise<Vm> {
+    const { timeoutMs, wait } = options;
+    const body: RestartVm = {
+      ...(timeoutMs !== undefined && { timeout_ms: timeoutMs }),
+      ...(wait !== undefined && { wait }),
+    };
+    await this.#perform("POST", "/restart", body, options);
+    return this.refresh();
+  }
+
+  /** Ends its monitor by a signal (KILL), without asking the guest; resolves when it is gone. @throws vmm_survived */
+  async kill(signal: KillSignal = "KILL", following: FollowOptions = {}): Promise<Vm> {
+    const body: KillVm = { signal };
+    await this.#perform("POST", "/kill", body, following);
+    return this.refresh();
+  }
+
+  /**
+   * Changes name and sizes, all or nothing. Processors and memory: only while it is stopped. The disk only grows, and a
+   * running guest has the room at once. @throws vm_name_taken | vm_wrong_state | invalid_argument | no_space
+   */
+  async set(settings: Settings, following: FollowOptions = {}): Promise<Vm> {
+    const { name, vcpu, memoryMib, diskBytes } = settings;
+    const body: SetVm = {
+      ...(name !== undefined && { name }),
+      ...(vcpu !== undefined && { vcpu }),
+      ...(memoryMib !== undefined && { memory_mib: memoryMib }),
+      ...(diskBytes !== undefined && { disk_bytes: diskBytes }),
+    };
+    await this.#perform("POST", "/set", body, following);
     return this.refresh();
   }
 

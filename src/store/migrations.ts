@@ -26,4 +26,6 @@ export const MIGRATIONS: readonly string[] = [
      boot          TEXT,
      machine       TEXT
    ) STRICT`,
+  // 2: the guest may not have the disk size or the name of the record yet.
+  "ALTER TABLE vms ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0",
 ];

@@ -1,6 +1,9 @@
 /** The VM repository: typed records in, typed records out. Knows SQL and nothing of machines. */
 import type { SQLInputValue } from "node:sqlite";
+import { BangerError } from "../core/errors.ts";
 import type { Database } from "./database.ts";
+
+const SQLITE_CONSTRAINT_UNIQUE = 2067;
 
 export type VmState = "creating" | "stopped" | "starting" | "running" | "stopping" | "paused" | "error";
 
@@ -27,6 +30,8 @@ export interface VmRecord {
   readonly vcpu: number;
   readonly memoryMib: number;
   readonly diskBytes: number;
+  /** The guest may not know the name or have the disk size that this record says yet: seen to at the next start at the latest. */
+  readonly unsettled: boolean;
   readonly nested: boolean;
   readonly autoRemove: boolean;
   readonly createdAt: number;
@@ -39,7 +44,21 @@ export interface VmRecord {
 
 /** What may change after creation. */
 export type VmChange = Partial<
-  Pick<VmRecord, "state" | "reason" | "autoRemove" | "startedAt" | "bootId" | "boot" | "machine">
+  Pick<
+    VmRecord,
+    | "name"
+    | "vcpu"
+    | "memoryMib"
+    | "diskBytes"
+    | "unsettled"
+    | "state"
+    | "reason"
+    | "autoRemove"
+    | "startedAt"
+    | "bootId"
+    | "boot"
+    | "machine"
+  >
 >;
 
 const COLUMNS: Record<keyof VmRecord, string> = {
@@ -56,6 +75,7 @@ const COLUMNS: Record<keyof VmRecord, string> = {
   vcpu: "vcpu",
   memoryMib: "memory_mib",
   diskBytes: "disk_bytes",
+  unsettled: "unsettled",
   nested: "nested",
   autoRemove: "auto_remove",
   createdAt: "created_at",
@@ -94,11 +114,17 @@ export class VmRepository {
     return this.#database.prepare(sql).run(...FIELDS.map((f) => toColumn(record[f]))).changes === 1;
   }
 
-  /** Changes a VM. A VM deleted meanwhile is left deleted. */
+  /** Changes a VM. A VM deleted meanwhile is left deleted. @throws vm_name_taken; nothing is changed then */
   update(id: string, change: VmChange): void {
     const fields = Object.keys(change) as (keyof VmChange)[];
     const sql = `UPDATE vms SET ${fields.map((f) => `${COLUMNS[f]} = ?`).join(", ")} WHERE id = ?`;
-    this.#database.prepare(sql).run(...fields.map((f) => toColumn(change[f])), id);
+    try {
+      this.#database.prepare(sql).run(...fields.map((f) => toColumn(change[f])), id);
+    } catch (error) {
+      if (change.name === undefined || (error as { errcode?: number }).errcode !== SQLITE_CONSTRAINT_UNIQUE)
+        throw error;
+      throw BangerError.of("vm_name_taken", { name: change.name });
+    }
   }
 
   delete(id: string): void {
@@ -118,6 +144,7 @@ function toRecord(row: Record<string, unknown>): VmRecord {
   for (const field of FIELDS) record[field] = row[COLUMNS[field]];
   return {
     ...record,
+    unsettled: record.unsettled === 1,
     nested: record.nested === 1,
     autoRemove: record.autoRemove === 1,
     boot: fromJson(record.boot),

@@ -75,6 +75,7 @@ export async function createVm(context: VmContext, request: CreateRequest, work:
       vcpu: request.vcpu,
       memoryMib: request.memoryMib,
       diskBytes: request.diskBytes,
+      unsettled: false,
       nested: request.nested,
       autoRemove: request.autoRemove,
       createdAt: Date.now(),

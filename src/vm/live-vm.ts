@@ -1,7 +1,8 @@
 /** A VM whose monitor runs: its machine, its agent session (re-opened when it was cut), its console log. */
 import { BangerError } from "../core/errors.ts";
+import type { KillSignal } from "../core/signals.ts";
 import { type GuestSession, openGuest } from "../guest/index.ts";
-import type { Machine } from "../vmm/driver.ts";
+import type { Machine, MachineExit } from "../vmm/driver.ts";
 import type { ConsoleLog } from "./console-log.ts";
 
 /** How long a running agent may take to answer a new session. Generous: software emulation on a busy host is slow. */
@@ -13,6 +14,8 @@ export class LiveVm {
   readonly console: ConsoleLog;
   /** Set when banger itself ends the machine, so that its end is not recorded as a death. */
   ending = false;
+  /** The signal that the user had it killed with. */
+  killedWith: KillSignal | null = null;
   #session: Promise<GuestSession> | null = null;
 
   constructor(id: string, machine: Machine, console: ConsoleLog) {
@@ -20,6 +23,14 @@ export class LiveVm {
     this.machine = machine;
     this.console = console;
     this.console.record(machine.console);
+  }
+
+  /** Resolves once the monitor is gone, with why; never rejects. */
+  get exited(): Promise<MachineExit> {
+    return this.machine.exited.then((exit) => {
+      if (this.killedWith === null) return exit;
+      return { expected: true, reason: `killed with SIG${this.killedWith}` };
+    });
   }
 
   /** The agent session, opened when needed. @throws guest_unreachable | guest_protocol | agent_version */
@@ -41,7 +52,7 @@ export class LiveVm {
 
   async #open(signal: AbortSignal): Promise<GuestSession> {
     const channel = await this.machine.connectAgent();
-    const gone = this.machine.exited.then((exit) => {
+    const gone = this.exited.then((exit) => {
       throw BangerError.of("guest_unreachable", { reason: exit.reason });
     });
     gone.catch(() => {}); // only the race below cares

@@ -9,6 +9,7 @@ import type { VmContext } from "./context.ts";
 import { deleteVm } from "./delete.ts";
 import { LiveVm } from "./live-vm.ts";
 import { type Action, reconcile } from "./reconcile.ts";
+import { settleGuest } from "./settings.ts";
 import { becomeRunning } from "./start.ts";
 import { watchExit } from "./watch-exit.ts";
 
@@ -81,11 +82,23 @@ async function carryOut(
   }
 }
 
+/** A `vm set` that the former daemon began goes on in the background. */
+async function finishChange(context: VmContext, vm: VmRecord, live: LiveVm): Promise<void> {
+  try {
+    await context.busy.hold(vm, "set", () => settleGuest(context, vm, live));
+  } catch (error) {
+    context.log.warn({ vm: vm.id, err: error }, "a change that was cut off waits for the next start");
+  }
+}
+
 function adopt(context: VmContext, vm: VmRecord, machine: Machine): void {
   const live = new LiveVm(vm.id, machine, context.consoleOf(vm.id));
   context.live.add(live);
   watchExit(context, live);
-  if (vm.state !== "starting") return;
+  if (vm.state !== "starting") {
+    if (vm.unsettled) void finishChange(context, vm, live);
+    return;
+  }
   // Its start goes on in the background: the daemon must not wait for one slow guest.
   void context.busy.hold(vm, "start", async () => {
     try {

@@ -1,7 +1,8 @@
 /** Starts a VM: launch, wait for the agent's hello, configure, `running`. A boot that hangs is tried once more. */
 import { asBangerError, BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
-import { type GuestSession, waitSystem } from "../guest/index.ts";
+import { growStateDisk } from "../disk/state-disk.ts";
+import { type GuestSession, grow, waitSystem } from "../guest/index.ts";
 import { vmDirectory } from "../host/paths.ts";
 import type { BootRecord, VmRecord } from "../store/vms.ts";
 import type { Accelerator, Driver, LaunchSpec } from "../vmm/driver.ts";
@@ -63,6 +64,7 @@ export async function becomeRunning(
   start: { readonly launchedAt: number; readonly attempts: number },
 ): Promise<void> {
   await configureGuest(session, vm.name, context.paths);
+  if (vm.unsettled) await grow(session, vm.diskBytes);
   const { hello } = session;
   const ms = (ns: number) => Math.round(ns / 1e6);
   const boot: BootRecord = {
@@ -72,7 +74,7 @@ export async function becomeRunning(
     readyMs: Date.now() - start.launchedAt,
     attempts: start.attempts,
   };
-  context.vms.update(vm.id, { state: "running", reason: null, bootId: hello.bootId, boot });
+  context.vms.update(vm.id, { state: "running", reason: null, unsettled: false, bootId: hello.bootId, boot });
 }
 
 interface Prepared {
@@ -89,6 +91,7 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
     context.drivers.select(vm.driver),
   ]);
   const directory = vmDirectory(context.paths, vm.id);
+  if (vm.unsettled) await growStateDisk(stateDiskFile(directory), vm.diskBytes);
   const spec: LaunchSpec = {
     id: vm.id,
     directory,

@@ -11,6 +11,7 @@ import type { LiveVm } from "./live-vm.ts";
  */
 export async function stopVm(context: VmContext, vm: VmRecord, timeoutMs: number, work: Work): Promise<void> {
   const live = context.live.get(vm.id);
+  let reason: string | null = null;
   if (live) {
     context.vms.update(vm.id, { state: "stopping" });
     live.ending = true;
@@ -20,9 +21,10 @@ export async function stopVm(context: VmContext, vm: VmRecord, timeoutMs: number
       work.report.stage("killing");
     }
     await live.kill();
+    if (live.killedWith !== null) reason = (await live.exited).reason; // by somebody who did not want to wait
     context.live.remove(live);
   }
-  context.vms.update(vm.id, { state: "stopped", reason: null, machine: null });
+  context.vms.update(vm.id, { state: "stopped", reason, machine: null });
 }
 
 /** @returns whether the guest went down by itself in time */

@@ -6,6 +6,11 @@ export class UndoStack {
     this.#steps.push(step);
   }
 
+  /** Past this point nothing is taken back any more. */
+  forget(): void {
+    this.#steps.length = 0;
+  }
+
   /** Runs all steps, newest first. A step that fails does not stop the others. @returns the failures */
   async unwind(): Promise<unknown[]> {
     const failures: unknown[] = [];

@@ -4,7 +4,7 @@ import type { LiveVm } from "./live-vm.ts";
 
 /** Follows a live VM to its end. An end that banger did not ask for makes the VM `stopped` with the reason. */
 export function watchExit(context: VmContext, live: LiveVm): void {
-  void live.machine.exited.then((exit) => {
+  void live.exited.then((exit) => {
     context.live.remove(live);
     if (live.ending) return;
     const record = context.vms.get(live.id);

@@ -3,6 +3,7 @@
  * (`src/vm`) knows VMs only through these types, everything below (`qemu/`) is private to the driver.
  */
 import type { Duplex, Readable } from "node:stream";
+import type { KillSignal } from "../core/signals.ts";
 import type { DriverFeatures } from "./features.ts";
 
 export type DriverName = "qemu";
@@ -83,6 +84,8 @@ export interface Machine {
    * @throws driver_failed; what was written by then is the caller's to remove
    */
   saveState(folder: string, signal: AbortSignal): Promise<void>;
+  /** Sends the monitor's own process (not its jail) a signal and returns; nothing happens when it is gone. */
+  signal(signal: KillSignal): void;
   /** Tells the guest that its state disk has a new size, after the file was grown. */
   stateDiskResized(bytes: number): Promise<void>;
   /** Resident memory of the monitor in bytes (0 when gone). */

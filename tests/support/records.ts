@@ -16,6 +16,7 @@ export function vmRecord(change: Partial<VmRecord> = {}): VmRecord {
     vcpu: 2,
     memoryMib: 2048,
     diskBytes: 8 * 1024 ** 3,
+    unsettled: false,
     nested: false,
     autoRemove: false,
     createdAt: 1_700_000_000_000,

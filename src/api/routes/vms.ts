@@ -51,6 +51,30 @@ export const vmsRoutes = {
     ...starts,
   },
 
+  restartVm: {
+    method: "POST",
+    path: "/v1/vms/{vm}/restart",
+    summary: "Stop it as stop does, if it runs, and start it: a new boot",
+    body: s.restartVm,
+    ...starts,
+  },
+
+  killVm: {
+    method: "POST",
+    path: "/v1/vms/{vm}/kill",
+    summary: "Signal the monitor and wait for its end; the guest is not asked",
+    body: s.killVm,
+    ...starts,
+  },
+
+  setVm: {
+    method: "POST",
+    path: "/v1/vms/{vm}/set",
+    summary: "Change name, sizes: all that is asked for or nothing",
+    body: s.setVm,
+    ...starts,
+  },
+
   getLogs: {
     method: "GET",
     path: "/v1/vms/{vm}/logs",

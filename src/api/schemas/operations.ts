@@ -24,7 +24,17 @@ export const progress = z
 export const operation = z
   .object({
     id: z.string(),
-    kind: z.enum(["create", "start", "stop", "delete", "image_pull", "kernel_pull"]),
+    kind: z.enum([
+      "create",
+      "start",
+      "stop",
+      "restart",
+      "kill",
+      "set",
+      "delete",
+      "image_pull",
+      "kernel_pull",
+    ]),
     target: z.string().describe("id of the VM, or name of the image or kernel"),
     state: operationState,
     stages: z.array(stage),

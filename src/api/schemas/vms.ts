@@ -1,5 +1,6 @@
 /** VMs: what they are, how they are made, started and stopped, what they use. */
 import { z } from "zod";
+import { KILL_SIGNALS } from "../../core/signals.ts";
 import { GIB, MIB } from "../../core/units.ts";
 import { bytes, milliseconds, storeRef, timestamp } from "./common.ts";
 
@@ -87,6 +88,36 @@ export const stopVm = z
   })
   .meta({ id: "StopVm" });
 
+export const restartVm = stopVm.extend({ wait: waitFor.optional() }).meta({ id: "RestartVm" });
+
+export const killVm = z
+  .strictObject({
+    signal: z
+      .enum(KILL_SIGNALS)
+      .optional()
+      .describe("sent to the monitor; default KILL, which it cannot refuse. The guest is not asked"),
+  })
+  .meta({ id: "KillVm" });
+
+export const setVm = z
+  .strictObject({
+    name: z.string().optional().describe("a DNS label; a running guest's hostname follows at once"),
+    vcpu: z.int().min(LIMITS.vcpu.min).max(LIMITS.vcpu.max).optional().describe("only while it does not run"),
+    memory_mib: z
+      .int()
+      .min(LIMITS.memoryMib.min)
+      .max(LIMITS.memoryMib.max)
+      .optional()
+      .describe("only while it does not run"),
+    disk_bytes: z
+      .int()
+      .min(LIMITS.diskBytes.min)
+      .max(LIMITS.diskBytes.max)
+      .optional()
+      .describe("at least the present size, rounded up to whole MiB; a running guest has the room at once"),
+  })
+  .meta({ id: "SetVm" });
+
 export const vmStats = z
   .object({
     uptime_ms: milliseconds,
@@ -112,4 +143,7 @@ export type Vm = z.infer<typeof vm>;
 export type WaitFor = z.infer<typeof waitFor>;
 export type CreateVm = z.infer<typeof createVm>;
 export type StopVm = z.infer<typeof stopVm>;
+export type RestartVm = z.infer<typeof restartVm>;
+export type KillVm = z.infer<typeof killVm>;
+export type SetVm = z.infer<typeof setVm>;
 export type VmStats = z.infer<typeof vmStats>;

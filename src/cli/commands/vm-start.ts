@@ -1,4 +1,5 @@
-import { choice, define, json, quiet } from "../command.ts";
+import { define, json, quiet } from "../command.ts";
+import { wait } from "../options/machine.ts";
 import { forEachVm, outcomesCode, renderOutcomes } from "../several.ts";
 
 export default define({
@@ -6,11 +7,7 @@ export default define({
   summary: "start stopped VMs",
   arguments: "<vm...>",
   options: {
-    wait: choice("--wait <for>", "agent: commands can run; system: init has finished; none", [
-      "agent",
-      "system",
-      "none",
-    ]),
+    wait,
     quiet,
     json,
   },

@@ -13,20 +13,28 @@ export const LIMITS = {
   diskBytes: { min: 256 * MIB, max: 16 * 1024 * GIB },
 } as const;
 
+/** What a start waits for. */
+export const wait = choice("--wait <for>", "agent: commands can run; system: init has finished; none", [
+  "agent",
+  "system",
+  "none",
+]);
+
+/** What both a new VM and an existing one can be given. */
+export const sizeOptions = {
+  vcpu: parsed("--vcpu <n>", "virtual processors", parseVcpu),
+  memory: parsed("--memory <size>", "memory: 512M, 4G; a bare number is MiB", parseMemory),
+  diskSize: parsed("--disk-size <size>", "disk: 8G, 512M; a bare number is GiB", parseDisk),
+};
+
 export const machineOptions = {
   name: parsed("--name <name>", "a DNS label; a two-word name is made when absent", checkName),
   image: text("--image <image>", "root filesystem to start from"),
   kernel: text("--kernel <kernel>", "kernel to boot"),
-  vcpu: parsed("--vcpu <n>", "virtual processors", parseVcpu),
-  memory: parsed("--memory <size>", "memory: 512M, 4G; a bare number is MiB", parseMemory),
-  diskSize: parsed("--disk-size <size>", "disk: 8G, 512M; a bare number is GiB", parseDisk),
+  ...sizeOptions,
   driver: choice("--driver <driver>", "what runs the VM", ["auto", "qemu"]),
   nested: flag("--nested", "virtualization inside the guest"),
-  wait: choice("--wait <for>", "agent: commands can run; system: init has finished; none", [
-    "agent",
-    "system",
-    "none",
-  ]),
+  wait,
   yes: flag("-y, --yes", "install missing host packages without asking"),
 };
 

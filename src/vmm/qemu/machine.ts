@@ -3,7 +3,8 @@ import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { BangerError } from "../../core/errors.ts";
-import { isAlive, killProcess, residentBytes } from "../../host/processes.ts";
+import type { KillSignal } from "../../core/signals.ts";
+import { isAlive, killProcess, residentBytes, signalInnermost } from "../../host/processes.ts";
 import { connectUnix } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
 import { AGENT_PORT, SOCKETS } from "./arguments.ts";
@@ -73,6 +74,10 @@ export class QemuMachine implements Machine {
     clearTimeout(timer);
     // Behind a jail the outer process ends just after QEMU; nobody needs it any more.
     if (isAlive(this.handle)) killProcess(this.handle);
+  }
+
+  signal(signal: KillSignal): void {
+    signalInnermost(this.handle, `SIG${signal}`);
   }
 
   pause(): Promise<void> {

@@ -1,0 +1,43 @@
+/** A VM as clients see it. */
+import { stat } from "node:fs/promises";
+import type { BootTimings, Vm } from "../api/schemas.ts";
+import { vmDirectory } from "../host/paths.ts";
+import type { VmRecord } from "../store/vms.ts";
+import type { VmContext } from "../vm/context.ts";
+import { stateDiskFile } from "../vm/state-disk-file.ts";
+import type { MachineHandle } from "../vmm/driver.ts";
+
+/** The wire form of a record. */
+export async function describeVm(context: VmContext, record: VmRecord): Promise<Vm> {
+  const handle = record.machine as MachineHandle | null;
+  const disk = await stat(stateDiskFile(vmDirectory(context.paths, record.id))).catch(() => null);
+  const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+  const boot: BootTimings | null = record.boot && {
+    init_ms: record.boot.initMs,
+    root_ms: record.boot.rootMs,
+    agent_ms: record.boot.agentMs,
+    ready_ms: record.boot.readyMs,
+    attempts: record.boot.attempts,
+  };
+  return {
+    id: record.id,
+    name: record.name,
+    state: record.state,
+    reason: record.reason,
+    image: { name: record.imageName, digest: record.imageDigest },
+    kernel: { name: record.kernelName, digest: record.kernelDigest, release: record.kernelRelease },
+    driver: record.driver,
+    accelerator: handle?.accelerator ?? null,
+    vcpu: record.vcpu,
+    memory_mib: record.memoryMib,
+    disk_bytes: record.diskBytes,
+    disk_used_bytes: (disk?.blocks ?? 0) * 512,
+    nested: record.nested,
+    auto_remove: record.autoRemove,
+    created_at: new Date(record.createdAt).toISOString(),
+    started_at: time(record.startedAt),
+    boot_id: record.bootId,
+    boot,
+    pid: handle?.pid ?? null,
+  };
+}
