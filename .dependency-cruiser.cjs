@@ -1,11 +1,13 @@
 // The layers of ARCHITECTURE.md as rules. Each layer lists what it may import; everything else is an error.
 const LAYERS = {
-  cli: ["sdk", "doctor", "host", "core"],
+  // Reading a repository of the host needs no daemon: `--dry-run` must work without one.
+  cli: ["sdk", "doctor", "git", "host", "core"],
   doctor: ["images", "kernels", "vmm", "disk", "host", "store", "core"],
   sdk: ["api", "host", "core"],
   daemon: [
     "vm",
     "workspace",
+    "git",
     "images",
     "kernels",
     "guest",
@@ -18,6 +20,8 @@ const LAYERS = {
     "core",
   ],
   vm: ["images", "kernels", "guest", "vmm", "network", "disk", "host", "store", "api", "core"],
+  workspace: ["git", "guest", "host", "store", "core"],
+  git: ["host", "core"],
   images: ["disk", "host", "store", "core"],
   kernels: ["disk", "host", "store", "core"],
   guest: ["host", "core"],

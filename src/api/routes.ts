@@ -6,6 +6,7 @@ import { portsRoutes } from "./routes/ports.ts";
 import { processesRoutes } from "./routes/processes.ts";
 import { storesRoutes } from "./routes/stores.ts";
 import { vmsRoutes } from "./routes/vms.ts";
+import { workspacesRoutes } from "./routes/workspaces.ts";
 
 export type { Route } from "./routes/route.ts";
 
@@ -17,6 +18,7 @@ export const ROUTES = {
   ...portsRoutes,
   ...operationsRoutes,
   ...storesRoutes,
+  ...workspacesRoutes,
 } as const;
 
 export type RouteName = keyof typeof ROUTES;

@@ -10,3 +10,4 @@ export * from "./schemas/operations.ts";
 export * from "./schemas/processes.ts";
 export * from "./schemas/stores.ts";
 export * from "./schemas/vms.ts";
+export * from "./schemas/workspaces.ts";

@@ -14,7 +14,7 @@ const load = (from: () => Promise<{ default: unknown }>) => from as Entry["load"
 export const COMMANDS: readonly Entry[] = [
   {
     name: "vm run",
-    summary: "a shell or a command in a fresh VM",
+    summary: "a shell or a command in a fresh VM, with the git repository at path in it",
     load: load(() => import("./commands/vm-run.ts")),
   },
   {

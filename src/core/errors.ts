@@ -192,6 +192,43 @@ export const CATALOGUE = {
     message: "building the guest agent failed: {reason}",
     hint: "banger doctor --fix installs the compiler",
   },
+  // workspaces
+  repository_unusable: {
+    status: 400,
+    exit: usage,
+    message: "{path} is no git work tree that can be copied: {reason}",
+    hint: "give a folder of a git repository; a command goes after --",
+  },
+  repository_has_submodules: {
+    status: 400,
+    exit: usage,
+    message: "{path} has submodules ({submodules})",
+    hint: "--mode full_copy copies their files, too",
+  },
+  workspace_changed: {
+    status: 409,
+    exit: failure,
+    message: "{what} changed while {path} was being copied",
+    hint: "nothing was kept of the copy; run it again when the repository is at rest",
+  },
+  workspace_in_the_way: {
+    status: 409,
+    exit: failure,
+    message: "{path} is in the guest already, and is not what banger put there",
+    hint: "give another --guest-path, or --force to replace it",
+  },
+  guest_no_space: {
+    status: 507,
+    exit: failure,
+    message: "the guest has no space left for {path}",
+    hint: "free some in it, or make a VM with a larger --disk-size",
+  },
+  git_failed: {
+    status: 500,
+    exit: failure,
+    message: "git {command} failed: {reason}",
+    hint: "git fsck in the repository tells whether it is whole",
+  },
   // guest
   guest_protocol: {
     status: 502,

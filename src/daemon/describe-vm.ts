@@ -6,11 +6,13 @@ import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "../vm/context.ts";
 import { stateDiskFile } from "../vm/state-disk-file.ts";
 import type { MachineHandle } from "../vmm/driver.ts";
+import { describeWorkspace } from "./workspace-service.ts";
 
 /** The wire form of a record. */
 export async function describeVm(context: VmContext, record: VmRecord): Promise<Vm> {
   const handle = record.machine as MachineHandle | null;
   const disk = await stat(stateDiskFile(vmDirectory(context.paths, record.id))).catch(() => null);
+  const workspace = context.workspaces.get(record.id);
   const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
   const boot: BootTimings | null = record.boot && {
     init_ms: record.boot.initMs,
@@ -39,5 +41,6 @@ export async function describeVm(context: VmContext, record: VmRecord): Promise<
     boot_id: record.bootId,
     boot,
     pid: handle?.pid ?? null,
+    workspace: workspace && describeWorkspace(workspace),
   };
 }

@@ -13,10 +13,13 @@ import { openEventSink } from "./server-sent-events.ts";
 import { type Stores, storeHandlers } from "./store-handlers.ts";
 import { vmHandlers } from "./vm-handlers.ts";
 import type { VmService } from "./vm-service.ts";
+import { workspaceHandlers } from "./workspace-handlers.ts";
+import type { WorkspaceService } from "./workspace-service.ts";
 
 export interface Services {
   readonly context: VmContext & Stores;
   readonly vms: VmService;
+  readonly workspaces: WorkspaceService;
   readonly operations: Operations;
   readonly leases: Leases;
   /** Puts everything away; the process may end then. */
@@ -29,6 +32,7 @@ export function makeHandlers(services: Services): Handlers {
     ...vmHandlers(context, vms),
     ...fileHandlers(vms),
     ...storeHandlers(context, operations),
+    ...workspaceHandlers(vms, services.workspaces),
 
     getStatus: () => daemonStatus(context),
     // The answer is the last thing sent, and the connection closes with the process: the client then knows that it is gone.

@@ -16,8 +16,9 @@ import { privateDirectory } from "../host/files.ts";
 import { daemonSocket, databaseFile, type Paths, resolvePaths, vmDirectory } from "../host/paths.ts";
 import { ImageStore } from "../images/store.ts";
 import { KernelStore } from "../kernels/store.ts";
-import { openDatabase } from "../store/database.ts";
+import { type Database, openDatabase } from "../store/database.ts";
 import { VmRepository } from "../store/vms.ts";
+import { WorkspaceRepository } from "../store/workspaces.ts";
 import { BusyVms } from "../vm/busy.ts";
 import { ConsoleLog } from "../vm/console-log.ts";
 import type { BootFiles, Log, VmContext } from "../vm/context.ts";
@@ -32,6 +33,7 @@ import { buildServer } from "./server.ts";
 import { acquireDaemonLock } from "./single-instance.ts";
 import type { Stores } from "./store-handlers.ts";
 import { VmService } from "./vm-service.ts";
+import { WorkspaceService } from "./workspace-service.ts";
 
 const OTHER_DAEMON_MS = 30_000;
 
@@ -63,7 +65,7 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
     pino.destination({ dest: 2, sync: true }),
   );
   const database = openDatabase(databaseFile(paths));
-  const context = makeContext(paths, config, new VmRepository(database), log);
+  const context = makeContext(paths, config, database, log);
   await recoverVms(context, Date.now() - uptime() * 1000);
 
   const operations = new Operations(log);
@@ -76,12 +78,14 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
     database.close();
     lock[Symbol.dispose]();
   };
+  const workspaces = new WorkspaceService(context, operations);
   const server = await buildServer(
     makeHandlers({
       context,
       operations,
       leases,
-      vms: new VmService(context, operations, leases),
+      vms: new VmService(context, operations, leases, workspaces),
+      workspaces,
       putAway,
     }),
   );
@@ -98,14 +102,15 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
 function makeContext(
   paths: Paths,
   config: VmContext["config"],
-  vms: VmRepository,
+  database: Database,
   log: Log,
 ): VmContext & Stores {
   const consoles = new Map<string, ConsoleLog>();
   return {
     paths,
     config,
-    vms,
+    vms: new VmRepository(database),
+    workspaces: new WorkspaceRepository(database),
     images: new ImageStore({ paths }),
     kernels: new KernelStore({ paths }),
     bootFiles: bootFiles(paths),

@@ -1,6 +1,15 @@
 /** The VM operations that the API offers: each checks first, then starts an operation. */
 
-import type { CreateVm, KillVm, Operation, RestartVm, SetVm, Vm, WaitFor } from "../api/schemas.ts";
+import type {
+  CreateVm,
+  KillVm,
+  Operation,
+  PrepareWorkspace,
+  RestartVm,
+  SetVm,
+  Vm,
+  WaitFor,
+} from "../api/schemas.ts";
 import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
 import type { Work } from "../core/stage.ts";
@@ -20,6 +29,7 @@ import { stopVm } from "../vm/stop.ts";
 import { describeVm } from "./describe-vm.ts";
 import type { Leases } from "./leases.ts";
 import type { Operations } from "./operations.ts";
+import type { WorkspaceService } from "./workspace-service.ts";
 
 const DEFAULT_STOP_MS = 30_000;
 
@@ -27,11 +37,13 @@ export class VmService {
   readonly #context: VmContext;
   readonly #operations: Operations;
   readonly #leases: Leases;
+  readonly #workspaces: WorkspaceService;
 
-  constructor(context: VmContext, operations: Operations, leases: Leases) {
+  constructor(context: VmContext, operations: Operations, leases: Leases, workspaces: WorkspaceService) {
     this.#context = context;
     this.#operations = operations;
     this.#leases = leases;
+    this.#workspaces = workspaces;
   }
 
   async list(): Promise<Vm[]> {
@@ -90,6 +102,7 @@ export class VmService {
         work,
       );
       if (request.start !== false) await this.#firstStart(record, request.wait ?? "agent", work);
+      if (request.workspace) await this.#firstPrepare(record, request.workspace, work);
     });
     return operation;
   }
@@ -163,6 +176,19 @@ export class VmService {
     } catch (error) {
       if (work.signal.aborted) await deleteVm(this.#context, record, work);
       else this.#context.vms.update(record.id, { autoRemove: false });
+      throw error;
+    }
+  }
+
+  /** A VM without the repository that it was made for is of no use. */
+  async #firstPrepare(record: VmRecord, request: PrepareWorkspace, work: Work): Promise<void> {
+    try {
+      const session = await this.guest(record.id);
+      await this.#context.busy.hold(record, "workspace prepare", () =>
+        this.#workspaces.prepare(record, session, request, work),
+      );
+    } catch (error) {
+      await deleteVm(this.#context, record, work);
       throw error;
     }
   }

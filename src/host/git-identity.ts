@@ -17,6 +17,6 @@ async function globalValue(key: string): Promise<string> {
 }
 
 /** Quotes a value by the rules of git's config format. */
-function quote(value: string): string {
+export function quote(value: string): string {
   return `"${value.replace(/["\\]/g, "\\$&").replace(/\n/g, "\\n")}"`;
 }

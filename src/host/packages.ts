@@ -30,6 +30,7 @@ const PACKAGES: Readonly<Record<string, Names>> = {
   newuidmap: { apt: ["uidmap"], dnf: ["shadow-utils"], pacman: ["shadow"] },
   gcc: { apt: ["gcc", "libc6-dev"], dnf: ["gcc", "glibc-static"], pacman: ["gcc"] },
   "libc.a": { apt: ["libc6-dev"], dnf: ["glibc-static"], pacman: ["glibc"] },
+  git: { apt: ["git"], dnf: ["git"], pacman: ["git"] },
   make: { apt: ["make"], dnf: ["make"], pacman: ["make"] },
   ssh: { apt: ["openssh-client"], dnf: ["openssh-clients"], pacman: ["openssh"] },
 };

@@ -38,3 +38,5 @@ export const daemonLog = (paths: Paths) => join(paths.state, "daemon.log");
 export const databaseFile = (paths: Paths) => join(paths.state, "state.db");
 export const configFile = (paths: Paths) => join(paths.config, "config.toml");
 export const vmDirectory = (paths: Paths, id: string) => join(paths.state, "vms", id);
+/** Not below the VM's folder: the VM's monitor can write there, and git runs in this one. */
+export const workspaceDirectory = (paths: Paths, id: string) => join(paths.state, "workspaces", id);

@@ -2,9 +2,9 @@
  * The only place that starts processes. No shell, arguments as arrays, a clean environment, bounded output,
  * cancellation through a signal, and errors that name the program.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { constants } from "node:os";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 
 const KEPT_STDERR = 64 * 1024;
 const MAX_STDOUT = 16 * 1024 * 1024;
@@ -65,6 +65,23 @@ export async function run(
   child.stdin?.on("error", () => {}).end(options.input ?? "");
   const { stderr } = await finished(program, child, options);
   return { code: 0, stdout: await stdout, stderr };
+}
+
+export interface RunningProgram {
+  /** Writing to a program that has ended is not an error of its own: `ended` tells. */
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  /** Resolves once it has ended well. @throws ProcessError as `run` does */
+  readonly ended: Promise<void>;
+}
+
+/** Starts a program whose streams are the caller's. */
+export function open(program: string, args: readonly string[], options: RunOptions = {}): RunningProgram {
+  const child = start(program, args, options, ["pipe", "pipe", "pipe"]) as ChildProcessWithoutNullStreams;
+  const ended = finished(program, child, options).then(() => {});
+  ended.catch(() => {}); // whoever reads the output asks later
+  child.stdin.on("error", () => {});
+  return { stdin: child.stdin, stdout: child.stdout, ended };
 }
 
 /**

@@ -6,8 +6,8 @@ import { BangerError } from "../core/errors.ts";
 import { exists } from "./files.ts";
 import { hostPackageManager, packagesFor } from "./packages.ts";
 
-/** What a tool is needed for. `boot` starts VMs, `kernel` and `image` obtain what they boot from, `agent` compiles the guest's agent. */
-export type Purpose = "boot" | "disk" | "kernel" | "image" | "agent";
+/** What a tool is needed for. `boot` starts VMs, `kernel` and `image` obtain what they boot from, `agent` compiles the guest's agent, `workspace` copies repositories. */
+export type Purpose = "boot" | "disk" | "kernel" | "image" | "agent" | "workspace";
 
 export interface Tool {
   /** File name of the program or library. */
@@ -39,6 +39,7 @@ export const TOOLS: readonly Tool[] = [
   { name: "make", purposes: ["agent"] },
   // The agent is linked statically. A compiler may well be there without it: Debian's gcc only recommends libc6-dev.
   { name: "libc.a", purposes: ["agent"], library: true },
+  { name: "git", purposes: ["workspace"], optional: "repositories cannot be copied into VMs without it" },
   { name: "ssh", purposes: ["boot"], optional: "plain ssh into VMs needs it; banger's own shell does not" },
 ];
 

@@ -9,6 +9,7 @@ import { type Lease, openLease } from "./lease.ts";
 import { cancelOperation, type FollowOptions, follow, perform } from "./operations.ts";
 import { type ExecOptions, Sandbox, startExecution } from "./sandbox.ts";
 import { segment, Transport } from "./transport.ts";
+import { type PrepareOptions, prepareRequest } from "./workspace.ts";
 
 export interface CreateOptions {
   /** A DNS label; a two-word name is made when absent. */
@@ -29,6 +30,8 @@ export interface CreateOptions {
   /** Delete it when the lease ends. */
   readonly autoRemove?: boolean;
   readonly lease?: string;
+  /** A repository of the host to bring in; when that fails the VM is deleted. */
+  readonly workspace?: PrepareOptions & { readonly path: string };
   /** `await using` leaves it in place. */
   readonly keep?: boolean;
 }
@@ -142,7 +145,7 @@ export class Banger implements Disposable {
 }
 
 async function createRequest(options: CreateOptions): Promise<CreateVm> {
-  const { name, image, kernel, driver, nested, start, wait, autoRemove, lease } = options;
+  const { name, image, kernel, driver, nested, start, wait, autoRemove, lease, workspace } = options;
   return {
     ...(await completeSizes(options)),
     ...(name !== undefined && { name }),
@@ -154,6 +157,7 @@ async function createRequest(options: CreateOptions): Promise<CreateVm> {
     ...(wait !== undefined && { wait }),
     ...(autoRemove !== undefined && { auto_remove: autoRemove }),
     ...(lease !== undefined && { lease }),
+    ...(workspace && { workspace: prepareRequest(workspace.path, workspace) }),
   };
 }
 

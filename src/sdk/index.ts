@@ -22,3 +22,4 @@ export type { Files, WriteOptions } from "./files.ts";
 export type { Lease } from "./lease.ts";
 export type { FollowOptions } from "./operations.ts";
 export type { AttachOptions, ExecOptions, Sandbox, Settings } from "./sandbox.ts";
+export type { PrepareOptions, Workspace, WorkspaceInfo } from "./workspace.ts";

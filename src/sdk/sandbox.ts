@@ -19,6 +19,7 @@ import { Execution } from "./execution.ts";
 import { Files } from "./files.ts";
 import { type FollowOptions, perform } from "./operations.ts";
 import { segment, type Transport } from "./transport.ts";
+import { Workspace } from "./workspace.ts";
 
 export interface ExecOptions {
   readonly env?: Record<string, string>;
@@ -64,6 +65,7 @@ export interface Settings {
 export class Sandbox implements AsyncDisposable {
   readonly id: string;
   readonly files: Files;
+  readonly workspace: Workspace;
   readonly #transport: Transport;
   readonly #path: string;
   #info: Vm;
@@ -76,6 +78,7 @@ export class Sandbox implements AsyncDisposable {
     this.id = info.id;
     this.#path = `/v1/vms/${segment(info.id)}`;
     this.files = new Files(transport, this.#path);
+    this.workspace = new Workspace(transport, this.#path, () => this.refresh());
   }
 
   /** What was last heard of it; `refresh()` asks anew. */

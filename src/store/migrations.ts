@@ -28,4 +28,21 @@ export const MIGRATIONS: readonly string[] = [
    ) STRICT`,
   // 2: the guest may not have the disk size or the name of the record yet.
   "ALTER TABLE vms ADD COLUMN unsettled INTEGER NOT NULL DEFAULT 0",
+  // 3: what of the host's repositories is in which VM. `tree` is a git tree; times are milliseconds since the epoch.
+  `CREATE TABLE workspaces (
+     vm_id         TEXT PRIMARY KEY REFERENCES vms (id) ON DELETE CASCADE,
+     root          TEXT NOT NULL,
+     guest_path    TEXT NOT NULL,
+     branch        TEXT,
+     head          TEXT,
+     host_head     TEXT,
+     tree          TEXT NOT NULL,
+     include_untracked INTEGER NOT NULL,
+     read_only     INTEGER NOT NULL,
+     files         INTEGER NOT NULL,
+     bytes         INTEGER NOT NULL,
+     prepared_at   INTEGER NOT NULL,
+     settled_ns    TEXT NOT NULL,
+     pending_tree  TEXT
+   ) STRICT`,
 ];

@@ -5,6 +5,7 @@ import type { Paths } from "../host/paths.ts";
 import type { Image } from "../images/store.ts";
 import type { Kernel } from "../kernels/store.ts";
 import type { VmRepository } from "../store/vms.ts";
+import type { WorkspaceRepository } from "../store/workspaces.ts";
 import type { Drivers } from "../vmm/drivers.ts";
 import type { BusyVms } from "./busy.ts";
 import type { ConsoleLog } from "./console-log.ts";
@@ -40,6 +41,7 @@ export interface VmContext {
   readonly paths: Paths;
   readonly config: Config;
   readonly vms: VmRepository;
+  readonly workspaces: WorkspaceRepository;
   readonly images: ImageSource;
   readonly kernels: KernelSource;
   readonly bootFiles: BootFiles;

@@ -2,7 +2,7 @@
 import { rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Work } from "../core/stage.ts";
-import { vmDirectory } from "../host/paths.ts";
+import { vmDirectory, workspaceDirectory } from "../host/paths.ts";
 import type { VmContext } from "./context.ts";
 
 /** @param vm any state; a running one is killed without asking the guest, since its disk goes too */
@@ -21,5 +21,6 @@ export async function deleteVm(context: VmContext, vm: { readonly id: string }, 
     if (error.code !== "ENOENT") throw error;
   });
   context.vms.delete(vm.id);
+  await rm(workspaceDirectory(context.paths, vm.id), { recursive: true, force: true });
   await rm(doomed, { recursive: true, force: true });
 }

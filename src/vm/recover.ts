@@ -2,7 +2,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { silent } from "../core/stage.ts";
-import { vmDirectory } from "../host/paths.ts";
+import { vmDirectory, workspaceDirectory } from "../host/paths.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { Machine, MachineHandle } from "../vmm/driver.ts";
 import type { VmContext } from "./context.ts";
@@ -24,6 +24,7 @@ export async function recoverVms(context: VmContext, bootedAt: number): Promise<
   const folder = join(context.paths.state, "vms");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const vms = context.vms.list();
+  await removeStrayWorkspaces(context, vms);
   const machines = await findMachines(context, vms);
   const actions = reconcile(vms, {
     alive: new Set(machines.keys()),
@@ -42,6 +43,14 @@ export async function recoverVms(context: VmContext, bootedAt: number): Promise<
       if (vm) await carryOut(context, vm, machines.get(vm.id) ?? null, action);
     }),
   );
+}
+
+/** Workspaces of VMs that are gone: a deletion was cut off. */
+async function removeStrayWorkspaces(context: VmContext, vms: readonly VmRecord[]): Promise<void> {
+  const known = new Set(vms.map((vm) => vm.id));
+  const folders = await readdir(join(context.paths.state, "workspaces")).catch(() => []);
+  const stray = folders.filter((id) => !known.has(id)).map((id) => workspaceDirectory(context.paths, id));
+  await Promise.all(stray.map((folder) => rm(folder, { recursive: true, force: true })));
 }
 
 async function findMachines(context: VmContext, vms: readonly VmRecord[]): Promise<Map<string, Machine>> {

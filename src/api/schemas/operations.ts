@@ -32,6 +32,7 @@ export const operation = z
       "kill",
       "set",
       "delete",
+      "workspace_prepare",
       "image_pull",
       "kernel_pull",
     ]),

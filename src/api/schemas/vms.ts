@@ -3,6 +3,7 @@ import { z } from "zod";
 import { KILL_SIGNALS } from "../../core/signals.ts";
 import { GIB, MIB } from "../../core/units.ts";
 import { bytes, milliseconds, storeRef, timestamp } from "./common.ts";
+import { prepareWorkspace, workspace } from "./workspaces.ts";
 
 export const LIMITS = {
   vcpu: { min: 1, max: 64 },
@@ -45,6 +46,7 @@ export const vm = z
     boot_id: z.string().nullable(),
     boot: bootTimings.nullable(),
     pid: z.int().nullable().describe("monitor process"),
+    workspace: workspace.nullable(),
   })
   .meta({ id: "Vm" });
 
@@ -66,6 +68,9 @@ export const createVm = z
     start: z.boolean().optional().describe("default true"),
     wait: waitFor.optional(),
     auto_remove: z.boolean().optional(),
+    workspace: prepareWorkspace
+      .optional()
+      .describe("a repository to bring in once commands can run; when that fails the VM is deleted"),
     lease: z
       .string()
       .optional()

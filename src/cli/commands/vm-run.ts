@@ -7,12 +7,16 @@ import { withHostPackages } from "../host-packages.ts";
 import { commandEnvironment } from "../options/environment.ts";
 import { commandOptions } from "../options/guest-command.ts";
 import { defaultsNote, type Machine, machineOptions, resolveMachine, specLine } from "../options/machine.ts";
+import { prepareOptions, refuseWorkspace, workspaceOptions } from "../options/workspace.ts";
+import { type DryRun, renderDryRun } from "../terminal/plan-view.ts";
 import { withProgress } from "../terminal/progress.ts";
 
 const runOptions = {
   ...machineOptions,
   ...commandOptions,
   rm: flag("--rm", "delete the VM when the shell or command ends, however it ends"),
+  ...workspaceOptions,
+  dryRun: flag("--dry-run", "print what would be copied; make nothing"),
   detach: flag("-d, --detach", "return when the VM is ready; it runs on"),
   quiet,
   json,
@@ -22,46 +26,61 @@ interface Ran {
   readonly code: number;
   /** Set when the VM goes on without us (`--detach`). */
   readonly vm?: Vm;
+  /** Set when nothing was made (`--dry-run`). */
+  readonly plan?: DryRun;
 }
 
 export default define({
   name: "vm run",
-  summary: "a shell or a command in a fresh VM",
+  summary: "a shell or a command in a fresh VM, with the git repository at path in it",
+  arguments: "[path]",
   takesCommand: true,
   guestExit: true,
   options: runOptions,
   examples: [
     ["banger vm run", "a shell; the VM stays when you leave it"],
+    ["banger vm run . -- make test", "the repository of this folder, as it is now, at /root/repo"],
+    ["banger vm run . --branch fix --from v1.2", "on a new branch"],
+    ["banger vm run . --dry-run", "the files that would be copied"],
     ["banger vm run --rm -- uname -a", "one command, then the VM is gone; ends with the command's code"],
     ["banger vm run --rm --vcpu 2 --memory 4G -e CI=1 -- make test", "with sizes and environment"],
     ["echo hello | banger vm run --rm -- cat", "standard input goes to the command"],
     ["banger vm run -d --name box", "a VM in the background"],
   ],
   notes: defaultsNote,
-  handler: async ({ options, command }, context): Promise<Ran> => {
-    refuse(options, command);
+  handler: async ({ args: [path], options, command }, context): Promise<Ran> => {
+    refuse(options, command, path);
+    if (path !== undefined) {
+      if (options.dryRun) return { code: 0, plan: await plan(path, options) };
+      await check(path, options);
+    }
     const env = await commandEnvironment(options, context.env);
     const machine = await resolveMachine(options);
     const banger = await context.connect();
     const begun = performance.now();
     if (!options.quiet) context.note(specLine(machine, (await context.status()).driver));
-    const vm = await make(banger, machine, options, context);
+    const workspace = path === undefined ? undefined : { path, ...prepareOptions(options) };
+    const vm = await make(banger, { ...machine, ...(workspace && { workspace }) }, options, context);
     if (!options.quiet) context.note(`ready in ${formatDuration(performance.now() - begun)}`);
     if (options.detach) return { code: 0, vm: vm.info };
     try {
-      const request = { ...options, env };
+      const request = { ...options, env, cwd: options.cwd ?? vm.info.workspace?.guest_path };
       return { code: await runCommand(context, (argv, more) => vm.exec(argv, more), command, request) };
     } finally {
       if (options.rm) await remove(vm, context);
       else if (!options.quiet) context.note(keptNote(vm, context));
     }
   },
-  render: ({ vm }) => (vm ? `${vm.name}\n` : ""),
-  json: ({ vm }) => vm,
+  render: ({ vm, plan }) => (plan ? renderDryRun(plan) : vm ? `${vm.name}\n` : ""),
+  json: ({ vm, plan }) => plan ?? vm,
   exitCode: ({ code }) => code,
 });
 
-function refuse(options: Values<typeof runOptions>, command: readonly string[] | undefined): void {
+function refuse(
+  options: Values<typeof runOptions>,
+  command: readonly string[] | undefined,
+  path: string | undefined,
+): void {
   const wrong = (problem: string, accepted: string) =>
     BangerError.of("invalid_argument", { what: "vm run", problem, accepted });
   if (options.detach && options.rm) {
@@ -70,9 +89,25 @@ function refuse(options: Values<typeof runOptions>, command: readonly string[] |
   if (options.detach && command) {
     throw wrong("--detach takes no command", "run -d, then: banger vm exec VM -- cmd");
   }
-  if (options.json && !options.detach) {
-    throw wrong("--json needs --detach: otherwise the output is the command's own", "leave out one of them");
+  refuseWorkspace("vm run", options, path);
+  if (options.dryRun && path === undefined)
+    throw wrong("--dry-run needs a path", "banger vm run . --dry-run");
+  if (options.json && !options.detach && !options.dryRun) {
+    throw wrong(
+      "--json needs --detach or --dry-run: otherwise the output is the command's own",
+      "leave out one of them",
+    );
   }
+}
+
+/** Loaded only where there is a repository: start-up time is part of the product. */
+async function plan(path: string, options: Values<typeof runOptions>): Promise<DryRun> {
+  return (await import("../dry-run.ts")).dryRun(path, options);
+}
+
+/** Refuses before a VM, or even a daemon, exists. */
+async function check(path: string, { branch, from }: Values<typeof runOptions>): Promise<void> {
+  await (await import("../../git/plan.ts")).checkRepository(path, branch ?? null, from ?? null);
 }
 
 /** Makes the VM under a lease: if this process ends before it is ready, or ever with `--rm`, the daemon takes it back. */

@@ -1,0 +1,39 @@
+/** Git repositories of the host in VMs. */
+import { z } from "zod";
+import { bytes, timestamp } from "./common.ts";
+
+export const workspace = z
+  .object({
+    root: z.string().describe("top of the host's work tree"),
+    guest_path: z.string(),
+    branch: z.string().nullable().describe("in the guest; null when detached"),
+    head: z.string().nullable().describe("commit that the guest's HEAD was set to; null without commits"),
+    host_head: z.string().nullable().describe("HEAD of the host's repository then"),
+    tree: z.string().describe("what the guest got, as a git tree; changes are told apart from it"),
+    include_untracked: z.boolean(),
+    readonly: z.boolean(),
+    files: z.int().describe("moved by the last preparation"),
+    bytes,
+    prepared_at: timestamp,
+  })
+  .meta({ id: "Workspace" });
+
+export const prepareWorkspace = z
+  .strictObject({
+    path: z.string().min(1).max(4096).describe("absolute path of a folder in a repository of the host"),
+    guest_path: z
+      .string()
+      .max(4096)
+      .regex(/^(\/(?!\.{1,2}(\/|$))[^/\0]+)+$/, "an absolute path without . and ..")
+      .optional()
+      .describe("default /root/repo"),
+    include_untracked: z.boolean().optional().describe("also files that git neither tracks nor ignores"),
+    readonly: z.boolean().optional().describe("drop the files' write bits"),
+    branch: z.string().min(1).max(255).optional().describe("a new branch for the guest"),
+    from: z.string().min(1).max(255).optional().describe("where that branch starts; default HEAD"),
+    force: z.boolean().optional().describe("replace what is in the guest"),
+  })
+  .meta({ id: "PrepareWorkspace" });
+
+export type Workspace = z.infer<typeof workspace>;
+export type PrepareWorkspace = z.infer<typeof prepareWorkspace>;

@@ -1,0 +1,39 @@
+/** What would be copied into a VM: read from the host's repository alone, without a daemon. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { planWorkspace } from "../git/plan.ts";
+import { type Head, resolveHead } from "../git/repository.ts";
+import { readable } from "../git/work-tree.ts";
+import type { DryRun } from "./terminal/plan-view.ts";
+
+interface Asked {
+  readonly branch: string | undefined;
+  readonly from: string | undefined;
+  readonly includeUntracked: boolean;
+}
+
+/** Plans and changes nothing. @throws what planning throws */
+export async function dryRun(path: string, asked: Asked): Promise<DryRun> {
+  const scratch = await mkdtemp(join(tmpdir(), "banger-plan-"));
+  try {
+    const plan = await planWorkspace(path, scratch, { includeUntracked: asked.includeUntracked });
+    const head: Head = await resolveHead(plan.repository, asked.branch ?? null, asked.from ?? null);
+    return {
+      root: plan.repository.root,
+      branch: head.ref?.replace(/^refs\/heads\//, "") ?? null,
+      head: head.commit,
+      files: plan.files.map(({ path, mode, size }) => ({
+        path: readable(path),
+        mode: mode.toString(8),
+        size,
+      })),
+      bytes: plan.bytes,
+      deleted: plan.deleted.map(readable),
+      untracked: plan.untracked,
+      skipped_untracked: plan.skippedUntracked,
+    };
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}

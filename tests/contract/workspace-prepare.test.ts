@@ -1,0 +1,297 @@
+/** Repositories of every kind arrive as they are: prepared through the real agent, compared by real git. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+} from "node:fs";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { silent } from "../../src/core/stage.ts";
+import { type PrepareRequest, prepareWorkspace } from "../../src/workspace/prepare.ts";
+import { hostedAgent } from "../support/hosted-agent.ts";
+import { commit, git, makeRepository, write } from "../support/repository.ts";
+
+interface Bench {
+  /** The host's repository. */
+  readonly repo: string;
+  readonly folder: string;
+  /** Prepares `path` and gives the guest's work tree. */
+  prepare(change?: Partial<PrepareRequest>): Promise<string>;
+}
+
+async function bench(t: TestContext, ...init: readonly string[]): Promise<Bench> {
+  const agent = await hostedAgent(t);
+  const { folder } = agent;
+  const repo = makeRepository(join(folder, "host"), { readme: "hello\n" }, ...init);
+  let count = 0;
+  return {
+    repo,
+    folder,
+    prepare: async (change = {}) => {
+      const guestPath = join(folder, "guest", `repo${++count}`);
+      await prepareWorkspace(
+        { vmId: "vm", session: await agent.connect(), directory: join(folder, "state") },
+        {
+          path: repo,
+          guestPath,
+          includeUntracked: false,
+          readOnly: false,
+          branch: null,
+          from: null,
+          force: false,
+          ...change,
+        },
+        { report: silent, signal: new AbortController().signal },
+      );
+      return guestPath;
+    },
+  };
+}
+
+/** Everything that git can tell of a work tree is told alike, and the files are the same byte for byte. */
+function assertSame(
+  host: string,
+  guest: string,
+  options: { readonly ignore?: readonly string[] } = {},
+): void {
+  for (const question of [
+    ["status", "--porcelain=v2", "-z", "--untracked-files=no"],
+    ["ls-files", "-s", "-v", "-z"],
+    ["diff", "--no-ext-diff", "--binary"],
+    ["diff", "--no-ext-diff", "--binary", "--cached"],
+  ]) {
+    assert.equal(git(guest, ...question), git(host, ...question), question.join(" "));
+  }
+  git(guest, "fsck", "--strict", "--no-dangling");
+  const exclude = ["--exclude=.git", ...(options.ignore ?? []).map((name) => `--exclude=${name}`)];
+  execFileSync("diff", ["-r", "--no-dereference", ...exclude, host, guest]);
+}
+
+test("edits, staged and not, deletions, renames, modes, links, odd names and empty files arrive", async (t) => {
+  const { repo, prepare } = await bench(t);
+  const odd = [
+    "with space",
+    "new\nline",
+    'quo"te',
+    "back\\slash",
+    "-dash",
+    "tab\there",
+    "caf\u00e9",
+    "cafe\u0301",
+    "a/deep/er/file",
+  ];
+  write(repo, Object.fromEntries(odd.map((name) => [name, name])));
+  write(repo, {
+    empty: "",
+    staged: "1",
+    both: "1",
+    gone: "x",
+    moved: "m\n".repeat(20),
+    tool: "#!/bin/sh\n",
+    "dir/was": "y",
+  });
+  symlinkSync("/nowhere/at/all", join(repo, "dangling"));
+  symlinkSync("../outside", join(repo, "outside"));
+  symlinkSync("x".repeat(300), join(repo, "long-link"));
+  write(repo, { [`${"n".repeat(90)}/${"m".repeat(200)}`]: "long name" });
+  commit(repo, "second");
+  write(repo, { staged: "2", both: "2" });
+  git(repo, "add", "staged", "both");
+  write(repo, { both: "3", readme: "edited\n", untracked: "stays here" });
+  unlinkSync(join(repo, "gone"));
+  git(repo, "mv", "moved", "elsewhere");
+  chmodSync(join(repo, "tool"), 0o755);
+  rmSync(join(repo, "dir"), { recursive: true });
+  symlinkSync("empty", join(repo, "dir"));
+  write(repo, { "new-file": "intent" });
+  git(repo, "add", "--intent-to-add", "new-file");
+  const guest = await prepare();
+  // `dir` was a folder with a tracked file and is an untracked symlink now.
+  assertSame(repo, guest, { ignore: ["untracked", "dir"] });
+  assert.equal(existsSync(join(guest, "untracked")), false);
+  assert.equal(git(guest, "symbolic-ref", "HEAD"), "refs/heads/main\n");
+  assert.equal(git(guest, "rev-parse", "HEAD"), git(repo, "rev-parse", "HEAD"));
+});
+
+test("untracked files come only when asked for, ignored ones never", async (t) => {
+  const { repo, prepare } = await bench(t);
+  write(repo, { ".gitignore": "*.log\nbuild/\n" });
+  commit(repo, "ignore");
+  write(repo, {
+    "a.log": "",
+    "build/x": "",
+    "notes/todo": "do",
+    ".git/info/exclude": "secret\n",
+    secret: "s",
+  });
+  assert.equal(existsSync(join(await prepare(), "notes")), false);
+  const guest = await prepare({ includeUntracked: true });
+  assert.deepEqual(readdirSync(guest).sort(), [".git", ".gitignore", "notes", "readme"]);
+  assert.equal(git(guest, "status", "--porcelain"), "?? notes/\n");
+});
+
+test("no more than ten commits go along, merges included, and the rest of the history stays behind", async (t) => {
+  const { repo, prepare } = await bench(t);
+  for (let n = 0; n < 15; n++) {
+    write(repo, { counter: String(n) });
+    commit(repo, `number ${n}`);
+  }
+  git(repo, "checkout", "-q", "-b", "side", "HEAD~3");
+  write(repo, { side: "s" });
+  commit(repo, "aside");
+  git(repo, "checkout", "-q", "main");
+  git(repo, "merge", "-q", "--no-ff", "-m", "merge", "side");
+  const guest = await prepare();
+  git(repo, "clone", "-q", "--depth=10", `file://${repo}`, join(repo, "../cloned"));
+  const log = (folder: string) => git(folder, "log", "--format=%H %P", "--all");
+  assert.equal(log(guest), log(join(repo, "../cloned")));
+  assertSame(repo, guest);
+});
+
+test("line ends and attributes: the content is that of the work tree, and nothing counts as changed", async (t) => {
+  const { repo, prepare } = await bench(t);
+  write(repo, { ".gitattributes": "*.txt text eol=crlf\n*.dat filter=scramble\n*.id ident\n" });
+  write(repo, { "a.txt": "one\r\ntwo\r\n", "v.id": "$Id$\n" });
+  git(repo, "config", "filter.scramble.clean", "tr a-z b-za");
+  git(repo, "config", "filter.scramble.smudge", "touch /tmp/never; tr b-za a-z");
+  write(repo, { "x.dat": "abc\n" });
+  // Within the second of its last change git would look at the content, and the guest has no such filter.
+  utimesSync(join(repo, "x.dat"), 1_700_000_000, 1_700_000_000);
+  commit(repo, "attributes");
+  const guest = await prepare();
+  assert.equal(readFileSync(join(guest, "a.txt"), "latin1"), "one\r\ntwo\r\n");
+  assert.equal(readFileSync(join(guest, "x.dat"), "latin1"), "abc\n");
+  assert.equal(git(guest, "status", "--porcelain"), "");
+  assert.equal(git(guest, "config", "--get-regexp", ".*").includes("scramble"), false);
+});
+
+test("linked work trees, detached heads, branches with slashes and packed refs", async (t) => {
+  const { repo, folder, prepare } = await bench(t);
+  git(repo, "branch", "feature/deep/one");
+  git(repo, "pack-refs", "--all");
+  const linked = join(folder, "linked");
+  git(repo, "worktree", "add", "-q", linked, "feature/deep/one");
+  write(linked, { readme: "here\n" });
+  const guest = await prepare({ path: linked });
+  assertSame(linked, guest);
+  assert.equal(git(guest, "symbolic-ref", "HEAD"), "refs/heads/feature/deep/one\n");
+  git(repo, "checkout", "-q", "--detach");
+  const detached = await prepare({ path: join(repo) });
+  assertSame(repo, detached);
+  assert.throws(() => git(detached, "symbolic-ref", "-q", "HEAD"));
+});
+
+test("a branch without commits, with and without staged files", async (t) => {
+  const { folder, prepare } = await bench(t);
+  const fresh = join(folder, "fresh");
+  mkdirSync(fresh);
+  git(fresh, "init", "-q", "-b", "trunk");
+  assert.match(git(await prepare({ path: fresh }), "status"), /On branch trunk\n\nNo commits yet/);
+  write(fresh, { one: "1", two: "2" });
+  git(fresh, "add", "one");
+  const guest = await prepare({ path: fresh });
+  assert.equal(git(guest, "ls-files", "-s"), git(fresh, "ls-files", "-s"));
+  assert.equal(readFileSync(join(guest, "one"), "utf8"), "1");
+});
+
+test("shallow sources, sha256 repositories, split and sparse indexes", async (t) => {
+  const { repo, folder, prepare } = await bench(t, "--object-format=sha256");
+  write(repo, { readme: "edited\n" });
+  assertSame(repo, await prepare());
+  const source = makeRepository(join(folder, "source"));
+  for (let n = 0; n < 5; n++) commit(source, `number ${n}`);
+  const shallow = join(folder, "shallow");
+  git(folder, "clone", "-q", "--depth=3", `file://${source}`, shallow);
+  const guest = await prepare({ path: shallow });
+  assertSame(shallow, guest);
+  assert.equal(git(guest, "rev-list", "--count", "HEAD"), "3\n");
+  write(source, { "in/a": "a", "out/b": "b", "out/deep/c": "c" });
+  commit(source, "folders");
+  git(source, "update-index", "--split-index");
+  write(source, { "in/a": "changed" });
+  git(source, "add", "in/a");
+  assertSame(source, await prepare({ path: source }));
+  git(source, "update-index", "--no-split-index");
+  git(source, "commit", "-q", "-m", "more");
+  git(source, "sparse-checkout", "set", "--cone", "--sparse-index", "in");
+  const sparse = await prepare({ path: source });
+  assert.equal(existsSync(join(sparse, "out")), false);
+  assert.equal(git(sparse, "status", "--porcelain"), "");
+  git(sparse, "sparse-checkout", "disable");
+  assert.equal(readFileSync(join(sparse, "out/deep/c"), "utf8"), "c");
+});
+
+test("conflicts of a merge stay conflicts", async (t) => {
+  const { repo, prepare } = await bench(t);
+  git(repo, "checkout", "-q", "-b", "other");
+  write(repo, { readme: "theirs\n" });
+  commit(repo, "theirs");
+  git(repo, "checkout", "-q", "main");
+  write(repo, { readme: "ours\n" });
+  commit(repo, "ours");
+  assert.throws(() => git(repo, "merge", "-q", "other"));
+  const guest = await prepare();
+  assert.equal(git(guest, "ls-files", "-s"), git(repo, "ls-files", "-s"));
+  assert.equal(readFileSync(join(guest, "readme"), "utf8"), readFileSync(join(repo, "readme"), "utf8"));
+});
+
+test("what could run or leak does not travel: hooks, configuration, credentials, and nothing of it runs here", async (t) => {
+  const { repo, folder, prepare } = await bench(t);
+  const trap = join(folder, "sprung");
+  const spring = `#!/bin/sh\ntouch ${trap}\n`;
+  for (const hook of ["post-checkout", "post-index-change", "reference-transaction", "pre-commit"]) {
+    write(repo, { [`.git/hooks/${hook}`]: spring });
+    chmodSync(join(repo, ".git/hooks", hook), 0o755);
+  }
+  write(folder, { "trap.sh": spring });
+  chmodSync(join(folder, "trap.sh"), 0o755);
+  const script = join(folder, "trap.sh");
+  write(repo, { ".gitattributes": "* filter=evil diff=evil\n" });
+  git(repo, "-c", "core.hooksPath=/dev/null", "add", ".gitattributes");
+  git(repo, "-c", "core.hooksPath=/dev/null", "commit", "-q", "-m", "attributes");
+  for (const [name, value] of Object.entries({
+    "core.fsmonitor": script,
+    "filter.evil.clean": script,
+    "filter.evil.smudge": script,
+    "filter.evil.process": script,
+    "diff.evil.textconv": script,
+    "diff.external": script,
+    "core.sshCommand": script,
+    "credential.helper": script,
+    "core.pager": script,
+    "gpg.program": script,
+    "uploadpack.packObjectsHook": script,
+    "remote.origin.url": "https://user:token@example.com/x.git",
+    "http.extraHeader": "Authorization: secret",
+  })) {
+    git(repo, "config", name, value);
+  }
+  write(repo, { readme: "edited\n" });
+  renameSync(join(repo, "readme"), join(repo, "readme.tmp"));
+  renameSync(join(repo, "readme.tmp"), join(repo, "readme"));
+  const guest = await prepare({ includeUntracked: true });
+  assert.equal(existsSync(trap), false, "something of the repository's ran on the host");
+  const config = readFileSync(join(guest, ".git/config"), "utf8");
+  assert.match(config, /url = "https:\/\/example.com\/x.git"/);
+  assert.doesNotMatch(config, /token|secret|evil|trap/);
+  assert.equal(existsSync(join(guest, ".git/hooks")), false);
+});
+
+test("thousands of files and a large one", async (t) => {
+  const { repo, prepare } = await bench(t);
+  const files: Record<string, string> = {};
+  for (let n = 0; n < 3_000; n++) files[`d${n % 100}/f${n}`] = `content of ${n}\n`;
+  write(repo, files);
+  commit(repo, "many");
+  write(repo, { big: Buffer.alloc(40 << 20, "0123456789abcdef") });
+  assertSame(repo, await prepare({ includeUntracked: true }));
+});
