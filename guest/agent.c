@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-struct agent agent = {.role = ROLE_HOSTED, .state_fd = -1};
+struct agent agent = {.role = ROLE_HOSTED, .state_fd = -1, .init_gate = -1};
 
 const char *role_name(enum role role)
 {

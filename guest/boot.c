@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <net/if.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,8 @@
 #include "root.h"
 
 #define DISK_SECONDS 30
+/* Longest time that the image's init waits for the host's `configure`: a host that is gone must not keep it. */
+#define GATE_MS 5000
 
 static int open_self(void)
 {
@@ -109,10 +112,20 @@ static bool find_init(char *path, size_t cap)
     return false;
 }
 
+/* The image's init finds name, clock, keys and machine id in place, and does not compete with their being set. */
+static void wait_at_gate(int gate)
+{
+    struct pollfd p = {.fd = gate, .events = POLLIN};
+    while (poll(&p, 1, GATE_MS) < 0 && errno == EINTR)
+        ;
+    close(gate);
+}
+
 void boot(void)
 {
     struct disks disks;
-    struct boot_facts facts = {.init_ns = boottime_ns()};
+    struct boot_facts facts = {.init_ns = boottime_ns(), .init_gate = -1};
+    int gate[2];
     char init[PATH_MAX];
 
     root_mount_kernel();
@@ -137,8 +150,13 @@ void boot(void)
         init_run(&facts);
     }
     facts.beside = true;
+    if (pipe2(gate, O_CLOEXEC) != 0)
+        console_fatal("make a pipe");
+    facts.init_gate = gate[1];
     if (init_start_agent(&facts) < 0)
         console_say("start the agent: %s", strerror(errno));
+    close(gate[1]);
+    wait_at_gate(gate[0]);
     execve(init, (char *[]){init, NULL}, env);
     console_fatal("execute %s", init);
 }

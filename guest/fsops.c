@@ -648,7 +648,7 @@ static int write_place(const struct fs_write *w)
 int fs_write_commit(struct fs_write *w, uint64_t *bytes, struct failure *f)
 {
     int fd = w->fd;
-    bool ready = write_attributes(w) == 0 && fsync(fd) == 0;
+    bool ready = write_attributes(w) == 0 && (w->options.no_sync || fsync(fd) == 0);
     /* close() reports what a network filesystem only notices now. */
     w->fd = -1;
     int err = errno;
@@ -661,7 +661,7 @@ int fs_write_commit(struct fs_write *w, uint64_t *bytes, struct failure *f)
         return -1;
     }
     int result = 0;
-    if (fsync(w->dir) != 0 && errno != EINVAL) /* EINVAL: this filesystem has nothing to sync for directories */
+    if (!w->options.no_sync && fsync(w->dir) != 0 && errno != EINVAL) /* EINVAL: this filesystem has nothing to sync for directories */
         result = failure_errno(f, errno, "write the directory of", w->path);
     if (bytes != NULL)
         *bytes = w->bytes;

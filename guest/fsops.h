@@ -74,6 +74,7 @@ struct fs_write_options {
     int64_t mtime_ns;
     bool exclusive;
     bool make_parents;
+    bool no_sync; /* whole or not at all even so, but it may be gone after a crash of the host */
 };
 struct fs_write;
 /* Opens a temporary file beside the target. NULL on failure; nothing is left behind then. */

@@ -24,7 +24,7 @@
 
 pid_t init_start_agent(const struct boot_facts *facts)
 {
-    char init_ns[24], root_ns[24], state[12];
+    char init_ns[24], root_ns[24], state[12], gate[12];
     snprintf(init_ns, sizeof init_ns, "%llu", (unsigned long long)facts->init_ns);
     snprintf(root_ns, sizeof root_ns, "%llu", (unsigned long long)facts->root_ns);
     pid_t pid = fork();
@@ -37,9 +37,10 @@ pid_t init_start_agent(const struct boot_facts *facts)
     /* The agent keeps the only way to the state filesystem: it has no path in the new root. */
     int fd = fcntl(facts->state_fd, F_DUPFD, 3);
     snprintf(state, sizeof state, "%d", fd);
+    snprintf(gate, sizeof gate, "%d", facts->init_gate < 0 ? -1 : fcntl(facts->init_gate, F_DUPFD, 3));
     static char *const env[] = {NULL};
     /* systemd spares processes whose name starts with '@' when it kills everything at shutdown. */
-    execve(AGENT_PATH, (char *[]){"@banger-agent", "--guest", facts->beside ? "beside" : "init", init_ns, root_ns, state, NULL}, env);
+    execve(AGENT_PATH, (char *[]){"@banger-agent", "--guest", facts->beside ? "beside" : "init", init_ns, root_ns, state, gate, NULL}, env);
     _exit(127);
 }
 

@@ -10,7 +10,7 @@
 
 struct boot_facts {
     uint64_t init_ns, root_ns;
-    int state_fd;
+    int state_fd, init_gate; /* see agent.h */
     bool beside; /* another program is PID 1 */
 };
 

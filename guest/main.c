@@ -9,15 +9,23 @@
 #include "boot.h"
 #include "serve.h"
 
-/* As started by boot.c and init.c: --guest ROLE INIT_NS ROOT_NS STATE_FD */
+/* A descriptor that was passed on, -1 if none was; ours alone from here on. */
+static int inherited(const char *number)
+{
+    int fd = atoi(number);
+    if (fd >= 0)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return fd;
+}
+
+/* As started by boot.c and init.c: --guest ROLE INIT_NS ROOT_NS STATE_FD INIT_GATE */
 static int guest(char **argv)
 {
     agent.role = strcmp(argv[2], "init") == 0 ? ROLE_INIT : ROLE_BESIDE;
     agent.init_ns = strtoull(argv[3], NULL, 10);
     agent.root_ns = strtoull(argv[4], NULL, 10);
-    agent.state_fd = atoi(argv[5]);
-    if (agent.state_fd >= 0)
-        fcntl(agent.state_fd, F_SETFD, FD_CLOEXEC);
+    agent.state_fd = inherited(argv[5]);
+    agent.init_gate = inherited(argv[6]);
     serve_prepare();
     return serve(NULL);
 }
@@ -26,7 +34,7 @@ int main(int argc, char **argv)
 {
     if (getpid() == 1 && strcmp(argv[0], "/init") == 0)
         boot();
-    if (argc == 6 && strcmp(argv[1], "--guest") == 0)
+    if (argc == 7 && strcmp(argv[1], "--guest") == 0)
         return guest(argv);
     if (argc == 4 && strcmp(argv[1], "--hosted") == 0 && strcmp(argv[2], "--listen") == 0) {
         agent.role = ROLE_HOSTED;

@@ -31,7 +31,8 @@ static int bad(struct failure *f, const char *text)
 
 static int write_file(const char *path, const void *content, size_t len, uint32_t mode, struct failure *f)
 {
-    struct fs_write_options o = {.mode = mode, .make_parents = true};
+    /* Written anew at each start, so a crash loses nothing; waiting for the disk would be most of a configuration's time. */
+    struct fs_write_options o = {.mode = mode, .make_parents = true, .no_sync = true};
     struct fs_write *w = fs_write_open(path, &o, f);
     if (w == NULL)
         return -1;
@@ -332,5 +333,8 @@ void op_configure(struct stream *s, struct fields f)
             return;
         }
     }
+    if (agent.init_gate >= 0)
+        close(agent.init_gate);
+    agent.init_gate = -1;
     op_done(s);
 }

@@ -7,19 +7,37 @@ import { ensureSshKey } from "../host/ssh-key.ts";
 
 const ENTROPY_BYTES = 64;
 
-export async function configureGuest(session: GuestSession, name: string, paths: Paths): Promise<void> {
+/** What of the host goes into every guest. */
+export interface HostIdentity {
+  /** banger's public key as a line of authorized_keys; null when the host cannot make one. */
+  readonly publicKey: string | null;
+  /** The `[user]` section of a git config file; null when the user has none. */
+  readonly gitConfig: string | null;
+}
+
+/** Reads it; runs git, so it is best begun while the guest still boots. */
+export async function hostIdentity(paths: Paths): Promise<HostIdentity> {
   const [publicKey, gitConfig] = await Promise.all([ensureSshKey(paths), gitIdentity()]);
-  await configure(session, {
+  return { publicKey, gitConfig };
+}
+
+/** Configures a guest. The image's init starts when this is done. */
+export async function configureGuest(
+  session: GuestSession,
+  name: string,
+  identity: HostIdentity,
+): Promise<void> {
+  const { publicKey, gitConfig } = identity;
+  const configured = configure(session, {
     hostname: name,
     timeNs: BigInt(Date.now()) * 1_000_000n,
     entropy: randomBytes(ENTROPY_BYTES),
     authorizedKeys: publicKey ? [publicKey] : [],
   });
-  if (gitConfig) {
-    // Only where the guest has none: what the user changed in the guest stays.
-    await writeFile(session, "/root/.gitconfig", Buffer.from(gitConfig), {
-      mode: 0o644,
-      exclusive: true,
-    }).catch(() => {});
-  }
+  // Only where the guest has none: what the user changed in the guest stays.
+  const options = { mode: 0o644, exclusive: true };
+  const written = gitConfig
+    ? writeFile(session, "/root/.gitconfig", Buffer.from(gitConfig), options).catch(() => {})
+    : undefined;
+  await Promise.all([configured, written]);
 }

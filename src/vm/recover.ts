@@ -5,6 +5,7 @@ import { silent } from "../core/stage.ts";
 import { vmDirectory, workspaceDirectory } from "../host/paths.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { Machine, MachineHandle } from "../vmm/driver.ts";
+import { hostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import { deleteVm } from "./delete.ts";
 import { LiveVm } from "./live-vm.ts";
@@ -112,7 +113,11 @@ function adopt(context: VmContext, vm: VmRecord, machine: Machine): void {
   void context.busy.hold(vm, "start", async () => {
     try {
       const session = await live.open(AbortSignal.timeout(ADOPT_MS));
-      await becomeRunning(context, vm, session, { launchedAt: vm.startedAt ?? Date.now(), attempts: 1 });
+      await becomeRunning(context, vm, session, {
+        launchedAt: vm.startedAt ?? Date.now(),
+        attempts: 1,
+        identity: await hostIdentity(context.paths),
+      });
     } catch (error) {
       await live.kill();
       context.live.remove(live);

@@ -6,7 +6,7 @@ import { type GuestSession, grow, waitSystem } from "../guest/index.ts";
 import { vmDirectory } from "../host/paths.ts";
 import type { BootRecord, VmRecord } from "../store/vms.ts";
 import type { Accelerator, Driver, LaunchSpec } from "../vmm/driver.ts";
-import { configureGuest } from "./configure.ts";
+import { configureGuest, type HostIdentity, hostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import { LiveVm } from "./live-vm.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
@@ -32,6 +32,8 @@ const CONSOLE_TAIL_LINES = 12;
  */
 export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, work: Work): Promise<void> {
   const launchedAt = Date.now();
+  const identity = hostIdentity(context.paths);
+  identity.catch(() => {}); // it is awaited when the guest is there
   const { driver, spec, why } = await prepare(context, vm, work);
   if (spec.accelerator === "tcg") work.report.notice(why);
   context.vms.update(vm.id, {
@@ -44,7 +46,7 @@ export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, w
   try {
     const { live, session, attempts } = await bootWithRetry(context, driver, spec, work);
     try {
-      await becomeRunning(context, vm, session, { launchedAt, attempts });
+      await becomeRunning(context, vm, session, { launchedAt, attempts, identity: await identity });
       watchExit(context, live);
       if (wait === "system") await settle(session, work);
     } catch (error) {
@@ -61,9 +63,9 @@ export async function becomeRunning(
   context: VmContext,
   vm: VmRecord,
   session: GuestSession,
-  start: { readonly launchedAt: number; readonly attempts: number },
+  start: { readonly launchedAt: number; readonly attempts: number; readonly identity: HostIdentity },
 ): Promise<void> {
-  await configureGuest(session, vm.name, context.paths);
+  await configureGuest(session, vm.name, start.identity);
   if (vm.unsettled) await grow(session, vm.diskBytes);
   const { hello } = session;
   const ms = (ns: number) => Math.round(ns / 1e6);

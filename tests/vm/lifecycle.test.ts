@@ -30,6 +30,14 @@ describe("the life of a VM", async () => {
     assert.match(await vm.waitSystem(), /^(running|degraded)$/);
     const { text } = await vm.exec(["cat", "/proc/1/comm"]);
     assert.equal(text.trim(), "systemd");
+    // It started after the guest had its name, not beside its being given one.
+    const times = await vm.exec([
+      "sh",
+      "-c",
+      'date -r /etc/hostname +%s.%N; date -d "$(systemctl show --timestamp=us -P UserspaceTimestamp)" +%s.%N',
+    ]);
+    const [named = 0, started = 0] = times.text.split("\n").map(Number);
+    assert.ok(named > 0 && named <= started, times.text);
   });
 
   test("a VM that powers itself off is noticed and recorded", async () => {
