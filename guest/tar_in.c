@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "beneath.h"
+#include "sparse.h"
 
 #define BLOCK 512u
 #define REPLACE_TRIES 8
@@ -44,8 +45,11 @@ _Static_assert(sizeof(struct ustar) == BLOCK, "a tar header is one block");
 struct overrides {
     char *path;
     char *link;
-    bool has_size, has_uid, has_gid, has_mtime, sparse;
-    uint64_t size, uid, gid;
+    char *sparse_path;
+    bool has_size, has_uid, has_gid, has_mtime, has_real_size;
+    bool sparse_major, sparse_minor; /* GNU sparse format 1.0 */
+    bool sparse_other;
+    uint64_t size, uid, gid, real_size;
     struct timespec mtime;
 };
 
@@ -58,7 +62,9 @@ struct member {
     mode_t mode;
     uid_t uid;
     gid_t gid;
-    uint64_t size;
+    uint64_t size; /* in the archive */
+    bool sparse;
+    uint64_t real_size; /* of a sparse file */
     struct timespec mtime;
     unsigned major, minor;
 };
@@ -78,7 +84,7 @@ struct later {
     size_t count, room, bytes;
 };
 
-enum state { AT_HEADER, IN_META, IN_FILE, IN_SKIP, AT_ONE_ZERO, AT_END };
+enum state { AT_HEADER, IN_META, IN_MAP, IN_FILE, IN_SKIP, AT_ONE_ZERO, AT_END };
 
 struct tar_in {
     int root;
@@ -105,6 +111,9 @@ struct tar_in {
     int file;      /* being written, else -1 */
     uint64_t left; /* of the file, or bytes to skip */
     unsigned pad;  /* after the data */
+    struct sparse_reader map; /* of a sparse file */
+    size_t part;
+    uint64_t part_left;
 
     int parent; /* directory of the last member, else -1 */
     char *parent_path;
@@ -303,6 +312,26 @@ static bool set_number(bool *has, uint64_t *slot, const struct record *r, uint64
     return r->value_len == 0 || parse_decimal(r->value, r->value_len, max, slot);
 }
 
+static bool value_is(const struct record *r, const char *value)
+{
+    return r->value_len == strlen(value) && memcmp(r->value, value, r->value_len) == 0;
+}
+
+static bool apply_sparse(struct overrides *o, const struct record *r)
+{
+    if (key_is(r, "GNU.sparse.name"))
+        return set_text(&o->sparse_path, r);
+    if (key_is(r, "GNU.sparse.realsize"))
+        return set_number(&o->has_real_size, &o->real_size, r, INT64_MAX - BLOCK);
+    if (key_is(r, "GNU.sparse.major"))
+        o->sparse_major = value_is(r, "1");
+    else if (key_is(r, "GNU.sparse.minor"))
+        o->sparse_minor = value_is(r, "0");
+    else
+        o->sparse_other = true; /* a key of the older formats */
+    return true;
+}
+
 static bool apply_record(struct overrides *o, const struct record *r)
 {
     if (key_is(r, "path"))
@@ -320,7 +349,7 @@ static bool apply_record(struct overrides *o, const struct record *r)
         return r->value_len == 0 || parse_time(r->value, r->value_len, &o->mtime);
     }
     if (key_starts(r, "GNU.sparse."))
-        o->sparse = true;
+        return apply_sparse(o, r);
     return true; /* unknown keys may be ignored */
 }
 
@@ -328,6 +357,7 @@ static void overrides_clear(struct overrides *o)
 {
     free(o->path);
     free(o->link);
+    free(o->sparse_path);
     *o = (struct overrides){0};
 }
 
@@ -841,7 +871,7 @@ static void drop_file(struct tar_in *t)
 
 static int complete_file(struct tar_in *t)
 {
-    if (file_attributes(t) != 0) {
+    if ((t->member.sparse && ftruncate(t->file, (off_t)t->member.real_size) != 0) || file_attributes(t) != 0) {
         int err = errno;
         drop_file(t);
         return member_failed(t, err);
@@ -864,7 +894,9 @@ static int begin_file(struct tar_in *t)
     t->pad = (unsigned)((BLOCK - t->member.size % BLOCK) % BLOCK);
     if (t->left == 0)
         return complete_file(t);
-    t->state = IN_FILE;
+    sparse_free(&t->map.map);
+    t->map = (struct sparse_reader){0};
+    t->state = t->member.sparse ? IN_MAP : IN_FILE;
     return 0;
 }
 
@@ -985,7 +1017,8 @@ static int member_names(struct tar_in *t, const struct ustar *h)
     char link[sizeof h->link + 1];
     memcpy(link, h->link, sizeof h->link);
     link[sizeof h->link] = 0;
-    m->name = first_text(t->local.path, t->gnu_path, t->global.path ? t->global.path : own);
+    const char *path = t->local.sparse_path != NULL ? t->local.sparse_path : t->local.path;
+    m->name = first_text(path, t->gnu_path, t->global.path ? t->global.path : own);
     m->link = first_text(t->local.link, t->gnu_link, t->global.link ? t->global.link : link);
     free(own);
     if (m->name == NULL || m->link == NULL)
@@ -1025,13 +1058,35 @@ static int write_member(struct tar_in *t)
     }
 }
 
+static bool says_sparse(const struct overrides *o)
+{
+    return o->sparse_path != NULL || o->has_real_size || o->sparse_major || o->sparse_minor || o->sparse_other;
+}
+
+/* Sparse files of format 1.0 only. */
+static int member_sparse(struct tar_in *t)
+{
+    const struct overrides *l = &t->local;
+    struct member *m = &t->member;
+    if (!says_sparse(l) && !says_sparse(&t->global))
+        return 0;
+    bool known = l->has_real_size && l->sparse_major && l->sparse_minor && !l->sparse_other;
+    if (!known || says_sparse(&t->global) || m->type != '0')
+        return failure_set(&t->failure, ST_UNSUPPORTED, 0, shown_name(t), "is a sparse file of an unknown format");
+    if (m->size < BLOCK)
+        return invalid(t, shown_name(t), "has a malformed sparse map");
+    m->sparse = true;
+    m->real_size = l->real_size;
+    return 0;
+}
+
 static int begin_member(struct tar_in *t, const struct ustar *h, const struct numbers *n)
 {
     member_clear(t);
     if (member_names(t, h) != 0 || member_numbers(t, h, n) != 0)
         return -1;
-    if (t->local.sparse || t->global.sparse)
-        return failure_set(&t->failure, ST_UNSUPPORTED, 0, shown_name(t), "is stored as a GNU sparse file");
+    if (member_sparse(t) != 0)
+        return -1;
     return write_member(t);
 }
 
@@ -1085,7 +1140,7 @@ static int take_header(struct tar_in *t, const struct ustar *h)
         return unknown_type(t, h->type);
     }
     int result = begin_member(t, h, &n);
-    if (result == 0 && t->state != IN_FILE) /* a file's xattrs are needed when it is complete */
+    if (result == 0 && t->state != IN_FILE && t->state != IN_MAP) /* a file's xattrs are needed when it is complete */
         overrides_used(t);
     return result;
 }
@@ -1095,8 +1150,38 @@ static bool is_zero(const uint8_t *block)
     return block[0] == 0 && memcmp(block, block + 1, BLOCK - 1) == 0;
 }
 
+static int bad_map(struct tar_in *t)
+{
+    drop_file(t);
+    return invalid(t, shown_name(t), "has a malformed sparse map");
+}
+
+/* A block of the map that stands before the data of a sparse file. */
+static int take_map(struct tar_in *t, const uint8_t *block)
+{
+    int complete = t->left >= BLOCK ? sparse_read(&t->map, block) : -1;
+    if (complete < 0)
+        return bad_map(t);
+    t->left -= BLOCK;
+    if (complete == 0)
+        return 0;
+    if (!sparse_valid(&t->map.map, t->member.real_size, t->left))
+        return bad_map(t);
+    t->part = 0;
+    t->part_left = 0;
+    t->state = IN_FILE;
+    if (t->left > 0)
+        return 0;
+    t->state = AT_HEADER;
+    int result = complete_file(t);
+    overrides_used(t);
+    return result;
+}
+
 static int take_block(struct tar_in *t, const uint8_t *block)
 {
+    if (t->state == IN_MAP)
+        return take_map(t, block);
     if (is_zero(block)) {
         t->state = t->state == AT_ONE_ZERO ? AT_END : AT_ONE_ZERO;
         return 0;
@@ -1133,11 +1218,33 @@ static size_t push_block(struct tar_in *t, const uint8_t *buf, size_t len)
     return take_block(t, t->block) == 0 ? n : SIZE_MAX;
 }
 
+/* Goes to the next part that has bytes; there is one as long as any are left. */
+static int next_part(struct tar_in *t)
+{
+    while (t->map.map.parts[t->part].size == 0)
+        t->part++;
+    const struct sparse_part *p = &t->map.map.parts[t->part++];
+    t->part_left = p->size;
+    return lseek(t->file, (off_t)p->offset, SEEK_SET) >= 0 ? 0 : -1;
+}
+
+static ssize_t write_data(struct tar_in *t, const uint8_t *buf, size_t len)
+{
+    if (!t->member.sparse)
+        return write(t->file, buf, len);
+    if (t->part_left == 0 && next_part(t) != 0)
+        return -1;
+    ssize_t n = write(t->file, buf, smaller(t->part_left, len));
+    if (n > 0)
+        t->part_left -= (uint64_t)n;
+    return n;
+}
+
 static size_t push_file(struct tar_in *t, const uint8_t *buf, size_t len)
 {
     ssize_t n;
     do
-        n = write(t->file, buf, smaller(t->left, len));
+        n = write_data(t, buf, smaller(t->left, len));
     while (n < 0 && errno == EINTR);
     if (n < 0) {
         errno_failed(t);
@@ -1185,7 +1292,7 @@ static size_t push_some(struct tar_in *t, const uint8_t *buf, size_t len)
         t->bytes += len;
         return len;
     }
-    if (t->state == AT_HEADER || t->state == AT_ONE_ZERO)
+    if (t->state == AT_HEADER || t->state == AT_ONE_ZERO || t->state == IN_MAP)
         return push_block(t, buf, len);
     if (t->left == 0)
         n = push_padding(t, len);
@@ -1223,7 +1330,7 @@ int tar_in_finish(struct tar_in *t)
         return -1;
     if (t->finished)
         return 0;
-    if (t->state == IN_FILE) {
+    if (t->state == IN_FILE || t->state == IN_MAP) {
         drop_file(t);
         return invalid(t, shown_name(t), "the archive ends inside this member");
     }
@@ -1280,6 +1387,7 @@ void tar_in_close(struct tar_in *t)
     overrides_used(t);
     overrides_clear(&t->global);
     free(t->meta);
+    sparse_free(&t->map.map);
     parent_forget(t);
     close(t->root);
     free(t);

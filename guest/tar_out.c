@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "sparse.h"
 #include "walk.h"
 
 #define BLOCK 512u
@@ -75,6 +76,9 @@ struct tar_out {
     int file;            /* its data, -1 = none (zeros are sent for what is left) */
     uint64_t left;
     unsigned pad;
+    struct sparse_map map; /* of a file with holes; empty for any other */
+    size_t part;
+    uint64_t part_left;
 
     struct links links;
     uint64_t bytes, entries;
@@ -169,7 +173,10 @@ struct member {
     size_t link_len;
     const struct stat *st;
     char type;
-    uint64_t size;
+    uint64_t size;            /* of the file */
+    const char *map;          /* in front of the data of a file with holes, else NULL */
+    size_t map_len;
+    uint64_t stored;          /* bytes in the archive, the map counted */
 };
 
 static void put_octal(char *field, size_t width, uint64_t value)
@@ -297,6 +304,12 @@ static void put_common(struct ustar *h, char type, mode_t mode)
     put_octal(h->minor, sizeof h->minor, 0);
 }
 
+static int add_sparse(struct bytes *pax, const struct member *m)
+{
+    return add_record(pax, "GNU.sparse.major", "1", 1) | add_record(pax, "GNU.sparse.minor", "0", 1) |
+           add_record(pax, "GNU.sparse.name", m->name, m->name_len) | add_number(pax, "GNU.sparse.realsize", m->size);
+}
+
 /* Fills the ustar header and adds to `pax` what does not fit into it. */
 static int build_header(struct ustar *h, const struct member *m, struct bytes *pax)
 {
@@ -312,9 +325,11 @@ static int build_header(struct ustar *h, const struct member *m, struct bytes *p
     if (m->link_len > sizeof h->link || !is_ascii(m->link, m->link_len))
         bad |= add_record(pax, "linkpath", m->link, m->link_len);
     put_short_name(h->link, sizeof h->link, m->link, m->link_len);
-    if (m->size > OCTAL_11_MAX)
-        bad |= add_number(pax, "size", m->size);
-    put_octal(h->size, sizeof h->size, m->size);
+    if (m->map != NULL)
+        bad |= add_sparse(pax, m);
+    if (m->stored > OCTAL_11_MAX)
+        bad |= add_number(pax, "size", m->stored);
+    put_octal(h->size, sizeof h->size, m->stored);
     if (st->st_uid > OCTAL_7_MAX)
         bad |= add_number(pax, "uid", st->st_uid);
     put_octal(h->uid, sizeof h->uid, st->st_uid);
@@ -366,6 +381,8 @@ static int add_member(struct tar_out *t, const struct member *m)
         bad = add_extended(t, &h, &pax);
     if (!bad)
         bad = bytes_add(&t->pending, &h, BLOCK);
+    if (!bad && m->map != NULL)
+        bad = bytes_add(&t->pending, m->map, m->map_len);
     free(pax.data);
     t->entries++;
     return bad;
@@ -411,8 +428,21 @@ static int set_member(struct tar_out *t, const char *name, bool directory)
 
 static int emit(struct tar_out *t, char type, const struct stat *st, const char *link, uint64_t size)
 {
-    struct member m = {t->member.data, t->member.len, link, strlen(link), st, type, size};
+    struct member m = {t->member.data, t->member.len, link, strlen(link), st, type, size, NULL, 0, size};
     return add_member(t, &m);
+}
+
+/* A file whose map was found. */
+static int emit_sparse(struct tar_out *t, const struct stat *st, uint64_t size)
+{
+    size_t map_len;
+    char *map = sparse_text(&t->map, &map_len);
+    if (map == NULL)
+        return -1;
+    struct member m = {t->member.data, t->member.len, "", 0, st, '0', size, map, map_len, map_len + t->left};
+    int result = add_member(t, &m);
+    free(map);
+    return result;
 }
 
 /* 1 = written as a link to a name that is in the archive, 0 = not (and remembered), -1 = no memory. */
@@ -466,6 +496,19 @@ static int emit_special(struct tar_out *t, int dir, const char *name, const stru
     return emit(t, special_type(st->st_mode), st, target, 0);
 }
 
+/* Fills the map of the file at hand. False, with the map empty and the file at its start, when it is stored whole. */
+static bool find_holes(struct tar_out *t, const struct stat *st, uint64_t size)
+{
+    sparse_free(&t->map);
+    if (!sparse_worth(st))
+        return false;
+    if (sparse_find(&t->map, t->file, size) == 0 && sparse_stored(&t->map) < size)
+        return true;
+    sparse_free(&t->map);
+    lseek(t->file, 0, SEEK_SET);
+    return false;
+}
+
 /* Takes over `fd`. */
 static int emit_file(struct tar_out *t, int fd, const struct stat *st)
 {
@@ -480,7 +523,13 @@ static int emit_file(struct tar_out *t, int fd, const struct stat *st)
     t->file = fd;
     t->left = size;
     t->pad = (unsigned)((BLOCK - size % BLOCK) % BLOCK);
-    return emit(t, '0', st, "", size);
+    if (!find_holes(t, st, size))
+        return emit(t, '0', st, "", size);
+    t->left = sparse_stored(&t->map);
+    t->pad = (unsigned)((BLOCK - t->left % BLOCK) % BLOCK);
+    t->part = 0;
+    t->part_left = 0;
+    return emit_sparse(t, st, size);
 }
 
 /* Takes over `fd`. */
@@ -565,9 +614,24 @@ static void file_done(struct tar_out *t)
     t->file = -1;
 }
 
+/* Goes to the next part that has bytes; there is one as long as any are left. */
+static int next_part(struct tar_out *t)
+{
+    while (t->map.parts[t->part].size == 0)
+        t->part++;
+    const struct sparse_part *p = &t->map.parts[t->part++];
+    t->part_left = p->size;
+    return t->file < 0 || lseek(t->file, (off_t)p->offset, SEEK_SET) >= 0 ? 0 : -1;
+}
+
 static ssize_t give_data(struct tar_out *t, uint8_t *buf, size_t cap)
 {
     size_t n = t->left < cap ? (size_t)t->left : cap;
+    if (t->map.count > 0) {
+        if (t->part_left == 0 && next_part(t) != 0)
+            return -1;
+        n = t->part_left < n ? (size_t)t->part_left : n;
+    }
     if (t->file >= 0) {
         ssize_t got;
         do
@@ -583,6 +647,7 @@ static ssize_t give_data(struct tar_out *t, uint8_t *buf, size_t cap)
     if (t->file < 0)
         memset(buf, 0, n);
     t->left -= n;
+    t->part_left -= t->map.count > 0 ? n : 0;
     if (t->left == 0)
         file_done(t);
     return (ssize_t)n;
@@ -720,6 +785,7 @@ void tar_out_close(struct tar_out *t)
     if (t == NULL)
         return;
     file_done(t);
+    sparse_free(&t->map);
     if (t->walking)
         walk_close(&t->walk);
     free(t->pending.data);

@@ -2,7 +2,8 @@
  * Makes a POSIX pax archive of a file or directory tree (operation 17) as a pull generator.
  *
  * Left out: sockets, and entries that vanish while the tree is read. A file that shrinks is filled with zeros, one
- * that grows is cut at the size its header says. Sparse holes are sent as zeros. Hard links are found by device and
+ * that grows is cut at the size its header says. Files with holes are stored in GNU's
+ * sparse format 1.0. Hard links are found by device and
  * inode; at most TAR_OUT_MAX_LINKS inodes (and TAR_OUT_MAX_LINK_BYTES of their names) are remembered, further ones are
  * stored as separate files. A symlink as the top is archived as a symlink.
  */
