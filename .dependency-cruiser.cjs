@@ -3,7 +3,7 @@ const LAYERS = {
   // Reading a repository of the host needs no daemon: `--dry-run` must work without one.
   cli: ["sdk", "doctor", "git", "host", "core"],
   doctor: ["images", "kernels", "vmm", "disk", "host", "store", "core"],
-  sdk: ["api", "host", "core"],
+  sdk: ["api", "archive", "host", "core"],
   daemon: [
     "vm",
     "workspace",
@@ -19,10 +19,10 @@ const LAYERS = {
     "api",
     "core",
   ],
-  vm: ["images", "kernels", "guest", "vmm", "network", "disk", "host", "store", "api", "core"],
   workspace: ["git", "guest", "host", "store", "core"],
   git: ["host", "core"],
-  images: ["disk", "host", "store", "core"],
+  vm: ["images", "kernels", "archive", "guest", "vmm", "network", "disk", "host", "store", "api", "core"],
+  images: ["archive", "disk", "host", "store", "core"],
   kernels: ["disk", "host", "store", "core"],
   guest: ["host", "core"],
   vmm: ["guest", "network", "disk", "host", "core"],
@@ -30,6 +30,7 @@ const LAYERS = {
   disk: ["host", "core"],
   host: ["core"],
   store: ["host", "core"],
+  archive: ["core"],
   api: ["core"],
   core: [],
 };

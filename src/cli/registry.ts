@@ -65,6 +65,11 @@ export const COMMANDS: readonly Entry[] = [
     summary: "a shell or a command in a running VM",
     load: load(() => import("./commands/vm-exec.ts")),
   },
+  {
+    name: "vm cp",
+    summary: "copy files and trees into and out of a running VM",
+    load: load(() => import("./commands/vm-cp.ts")),
+  },
   { name: "vm logs", summary: "a VM's serial console", load: load(() => import("./commands/vm-logs.ts")) },
   {
     name: "image list",

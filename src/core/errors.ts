@@ -273,6 +273,31 @@ export const CATALOGUE = {
     message: "the command was stopped after {timeout}",
     hint: "give a longer --timeout",
   },
+  // copies
+  copy_refused: {
+    status: 400,
+    exit: failure,
+    message: "{source} cannot be copied to {target}: {problem}",
+    hint: "{accepted}",
+  },
+  copy_failed: {
+    status: 500,
+    exit: failure,
+    message: "copying {source} stopped: {reason}",
+    hint: "{copied}",
+  },
+  archive_invalid: {
+    status: 422,
+    exit: failure,
+    message: "the archive is refused: {problem}",
+    hint: "nothing outside the target was touched; what came before is there",
+  },
+  host_file_failed: {
+    status: 500,
+    exit: failure,
+    message: "{path} cannot be written: {reason}",
+    hint: "check what is there and who owns it",
+  },
   // daemon
   daemon_unreachable: {
     status: 503,

@@ -1,5 +1,9 @@
 /** Routes of files in the guest. Bytes pass through as streams; memory does not grow with their size. */
+import { PassThrough, type Readable } from "node:stream";
+import type { FastifyReply } from "fastify";
+import { FAILURE_TRAILER } from "../api/failure-trailer.ts";
 import type { FileEntry } from "../api/schemas.ts";
+import { asBangerError } from "../core/errors.ts";
 import type { GuestSession } from "../guest/index.ts";
 import * as guest from "../guest/index.ts";
 import type { Handlers } from "./server.ts";
@@ -20,6 +24,8 @@ type FileRoute =
 /** A listing is one JSON document: a folder with more entries than this is refused rather than collected. */
 const MAX_LISTED = 100_000;
 
+const SENT_WINDOW = 256 * 1024;
+
 export interface GuestSessions {
   guest(ref: string): Promise<GuestSession>;
 }
@@ -27,7 +33,8 @@ export interface GuestSessions {
 export function fileHandlers(vms: GuestSessions): Pick<Handlers, FileRoute> {
   const session = (params: Record<string, string>) => vms.guest(params.vm ?? "");
   return {
-    statFile: async ({ params, query }) => toWire(await guest.statFile(await session(params), query.path)),
+    statFile: async ({ params, query }) =>
+      toWire(await guest.statFile(await session(params), query.path, { follow: query.follow ?? false })),
     listFiles: async ({ params, query }) => {
       const entries: FileEntry[] = [];
       for await (const entry of guest.listFiles(await session(params), query.path)) {
@@ -64,11 +71,31 @@ export function fileHandlers(vms: GuestSessions): Pick<Handlers, FileRoute> {
       }
       sink.end();
     },
-    readArchive: async ({ params, query }) => guest.readArchive(await session(params), query.path),
-    writeArchive: async ({ params, query, body }) => {
-      await guest.writeArchive(await session(params), query.path, body);
+    readArchive: async ({ params, query, reply }) => {
+      const name = query.name === undefined ? {} : { name: query.name };
+      return withReason(await guest.readArchive(await session(params), query.path, name), reply);
     },
+    writeArchive: async ({ params, query, body }) =>
+      guest.writeArchive(await session(params), query.path, body),
   };
+}
+
+/**
+ * The archive, and when it breaks off the reason behind it: the status line, where errors stand otherwise, is out by
+ * then. An archive without its end blocks is never taken for a whole one.
+ */
+function withReason(archive: Readable, reply: FastifyReply): Readable {
+  let failure: Error | null = null;
+  const sent = new PassThrough({ highWaterMark: SENT_WINDOW });
+  archive.once("error", (error) => {
+    failure = error;
+    sent.end();
+  });
+  sent.once("close", () => archive.destroy());
+  reply.trailer(FAILURE_TRAILER, async () =>
+    failure ? encodeURIComponent(JSON.stringify(asBangerError(failure).toBody())) : "",
+  );
+  return archive.pipe(sent);
 }
 
 function toWire(entry: guest.FileEntry): FileEntry {

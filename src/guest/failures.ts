@@ -25,6 +25,8 @@ export interface AgentFailure {
   readonly status: number;
   readonly errno: number;
   readonly message: string;
+  /** Members of an archive that were written before. */
+  readonly entries?: number;
 }
 
 /** Name of a status number; numbers of a newer agent count as `io`. */
@@ -36,7 +38,8 @@ export function statusName(status: number): FailureStatus {
 export function failureError(failure: AgentFailure, what: string): BangerError {
   const status = statusName(failure.status);
   const problem = failure.message || `${what}: ${status}`;
-  const extra = { details: { status, errno: failure.errno } };
+  const { errno, entries } = failure;
+  const extra = { details: { status, errno, ...(entries !== undefined && { entries }) } };
   if (status === "not_found") return BangerError.of("guest_not_found", { problem }, extra);
   const hint = HINTS[status] ?? "the guest's own logs may tell more";
   return BangerError.of("guest_refused", { problem, hint }, extra);

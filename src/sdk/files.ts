@@ -1,8 +1,8 @@
 /** Files of a running VM. Paths are absolute paths in the guest. */
 import { Readable } from "node:stream";
-import type { FileEntry, FileEvent } from "../api/schemas.ts";
+import type { FileEntry, FileEvent, Unpacked } from "../api/schemas.ts";
 import { parseEvents } from "./events.ts";
-import { connectionError, readAll, type Transport } from "./transport.ts";
+import { connectionError, readAll, type Transport, untilFailure } from "./transport.ts";
 
 const DEFAULT_LIMIT = 64 * 1024 * 1024;
 
@@ -47,9 +47,9 @@ export class Files {
     await this.#put("/files/content", { path, mode, parents }, content, signal);
   }
 
-  /** What is at a path; a symlink itself, not what it points to. */
-  stat(path: string): Promise<FileEntry> {
-    return this.#transport.json(`${this.#base}/files/stat`, { query: { path } });
+  /** What is at a path; a symlink itself, unless `follow` is given. */
+  stat(path: string, options: { follow?: boolean } = {}): Promise<FileEntry> {
+    return this.#transport.json(`${this.#base}/files/stat`, { query: { path, follow: options.follow } });
   }
 
   /** A folder's entries. */
@@ -92,27 +92,32 @@ export class Files {
     }
   }
 
-  /** A tree as a pax archive (tar). */
-  downloadTar(path: string, options: { signal?: AbortSignal } = {}): Promise<Readable> {
-    return this.#transport.open(`${this.#base}/archive`, { query: { path }, signal: options.signal });
+  /**
+   * A tree as a pax archive (tar), its top called `name` (default `.` for a folder, else the file's name). The stream
+   * fails when the guest cannot go on.
+   */
+  async downloadTar(path: string, options: { name?: string; signal?: AbortSignal } = {}): Promise<Readable> {
+    const { name, signal } = options;
+    const reply = await this.#transport.open(`${this.#base}/archive`, { query: { path, name }, signal });
+    return untilFailure(reply);
   }
 
   /** Unpacks a tar archive into an existing folder; members cannot leave it. */
-  async uploadTar(path: string, archive: Content, options: { signal?: AbortSignal } = {}): Promise<void> {
-    await this.#put("/archive", { path }, archive, options.signal);
+  async uploadTar(path: string, archive: Content, options: { signal?: AbortSignal } = {}): Promise<Unpacked> {
+    return this.#put("/archive", { path }, archive, options.signal);
   }
 
-  async #put(
+  async #put<T>(
     path: string,
     query: Record<string, string | boolean | undefined>,
     content: Content,
     signal: AbortSignal | undefined,
-  ): Promise<void> {
+  ): Promise<T> {
     const stream =
       content instanceof Readable
         ? content
         : Readable.from([Buffer.from(content as Uint8Array)], { objectMode: false });
-    await this.#transport.json(`${this.#base}${path}`, { method: "PUT", query, stream, signal });
+    return this.#transport.json<T>(`${this.#base}${path}`, { method: "PUT", query, stream, signal });
   }
 
   async #post(path: string, body: unknown): Promise<void> {

@@ -16,6 +16,7 @@ export type {
 export { BangerError, type ErrorCode } from "../core/errors.ts";
 export { Banger, type CreateOptions, type Store } from "./banger.ts";
 export type { ConnectOptions } from "./connect.ts";
+export type { Copied, CopyOptions } from "./copy.ts";
 export type { Execution, Started } from "./execution.ts";
 export { type ExecResult, type ExitStatus, exitCode } from "./exit-status.ts";
 export type { Files, WriteOptions } from "./files.ts";

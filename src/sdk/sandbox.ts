@@ -15,6 +15,7 @@ import type {
 } from "../api/schemas.ts";
 import type { KillSignal } from "../core/signals.ts";
 import { connectPort } from "./connect-port.ts";
+import type { Copied, CopyOptions } from "./copy.ts";
 import { Execution } from "./execution.ts";
 import { Files } from "./files.ts";
 import { type FollowOptions, perform } from "./operations.ts";
@@ -167,6 +168,39 @@ export class Sandbox implements AsyncDisposable {
       ...(onDisconnect && { on_disconnect: onDisconnect }),
     };
     return new Execution(this.#transport, `${this.#path}/exec`, attach, options.signal);
+  }
+
+  /**
+   * Copies a file or tree of this host to a path in the guest, as `cp -a` does; relative paths there start at /root.
+   * @throws copy_refused before anything was written, copy_failed
+   */
+  async copyIn(from: string, to: string, options: CopyOptions = {}): Promise<Copied> {
+    const { copyIn } = await import("./copy.ts");
+    return copyIn(from, this.files, to, options);
+  }
+
+  /** Copies a file or tree of the guest to this host, as `cp -a` does. @throws copy_refused | copy_failed */
+  async copyOut(from: string, to: string, options: CopyOptions = {}): Promise<Copied> {
+    const { copyOut } = await import("./copy.ts");
+    return copyOut(this.files, from, to, options);
+  }
+
+  /** Copies a file or tree of this guest to another guest, or within this one. @throws copy_refused | copy_failed */
+  async copyTo(from: string, other: Sandbox, to: string, options: CopyOptions = {}): Promise<Copied> {
+    const { copyBetween } = await import("./copy.ts");
+    return copyBetween(this.files, from, other.files, to, options);
+  }
+
+  /** Unpacks a tar archive into an existing folder of the guest. @throws guest_not_found | copy_failed */
+  async unpackIn(archive: Readable, to: string, options: CopyOptions = {}): Promise<Copied> {
+    const { unpackIn } = await import("./copy.ts");
+    return unpackIn(archive, this.files, to, options);
+  }
+
+  /** A file or tree of the guest as a tar archive, under its own name. */
+  async packOut(from: string, options: CopyOptions = {}): Promise<Readable> {
+    const { packOut } = await import("./copy.ts");
+    return packOut(this.files, from, options);
   }
 
   /** Processes started through the agent, ended ones too for a while. */

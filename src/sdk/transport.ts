@@ -3,6 +3,7 @@ import type { Agent, ClientRequest, IncomingMessage } from "node:http";
 import { createRequire } from "node:module";
 import type { Duplex, Readable } from "node:stream";
 import type { WebSocket } from "ws";
+import { FAILURE_TRAILER } from "../api/failure-trailer.ts";
 import { BangerError, type ErrorBody } from "../core/errors.ts";
 import { MAX_EXEC_MESSAGE } from "../core/limits.ts";
 import type { Dial } from "./connect.ts";
@@ -143,6 +144,19 @@ async function replyError(reply: IncomingMessage): Promise<BangerError> {
     // not ours: told below
   }
   return BangerError.of("internal", { problem: `the daemon answered ${status}: ${text.slice(0, 200)}` });
+}
+
+/** A stream whose reason for breaking off comes behind it, as its error. */
+export function untilFailure(reply: IncomingMessage): Readable {
+  const push = reply.push.bind(reply);
+  // The end is held back until the trailers, which are there by then, were looked at.
+  reply.push = (chunk: unknown, encoding?: BufferEncoding) => {
+    const failure = chunk === null ? reply.trailers[FAILURE_TRAILER] : undefined;
+    if (!failure) return push(chunk, encoding);
+    reply.destroy(BangerError.fromBody(JSON.parse(decodeURIComponent(failure)) as ErrorBody));
+    return false;
+  };
+  return reply;
 }
 
 /** What a broken connection means to the caller. */

@@ -7,8 +7,8 @@ export const filesRoutes = {
   statFile: {
     method: "GET",
     path: "/v1/vms/{vm}/files/stat",
-    summary: "One file, symlinks not followed",
-    query: z.object({ path }),
+    summary: "One file; a symlink itself, unless follow is given",
+    query: z.object({ path, follow: flag }),
     reply: s.fileEntry,
     status: 200,
   },
@@ -87,8 +87,16 @@ export const filesRoutes = {
   readArchive: {
     method: "GET",
     path: "/v1/vms/{vm}/archive",
-    summary: "A tree as a pax archive",
-    query: z.object({ path }),
+    summary: "A tree as a pax archive; one that breaks off has no end blocks, and the reason as a trailer",
+    query: z.object({
+      path,
+      name: z
+        .string()
+        .min(1)
+        .max(4096)
+        .optional()
+        .describe("of the top in the archive; default: . or the file's name"),
+    }),
     reply: "stream",
     status: 200,
   },
@@ -99,7 +107,7 @@ export const filesRoutes = {
     summary: "Unpack an archive into an existing folder",
     query: z.object({ path }),
     body: "stream",
-    reply: "empty",
-    status: 204,
+    reply: s.unpacked,
+    status: 200,
   },
 } as const satisfies Record<string, Route>;

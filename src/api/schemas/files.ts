@@ -19,6 +19,10 @@ export const moveFile = z
   .strictObject({ from: z.string().min(1), to: z.string().min(1), replace: z.boolean().optional() })
   .meta({ id: "MoveFile" });
 
+export const unpacked = z
+  .object({ bytes, entries: z.int().nonnegative() })
+  .meta({ id: "Unpacked", description: "what was taken of an archive" });
+
 export const fileEvent = z
   .object({
     path: z.string(),
@@ -28,4 +32,5 @@ export const fileEvent = z
   .meta({ id: "FileEvent" });
 
 export type FileEntry = z.infer<typeof fileEntry>;
+export type Unpacked = z.infer<typeof unpacked>;
 export type FileEvent = z.infer<typeof fileEvent>;

@@ -7,6 +7,8 @@ import type { Style } from "./view.ts";
 
 const TICK_MS = 100;
 const NAME_WIDTH = 28;
+/** Before, a rate says nothing. */
+const RATE_AFTER_MS = 500;
 
 export interface Output {
   readonly isTTY?: boolean;
@@ -43,7 +45,7 @@ export class ProgressView {
       this.#stage = { name: event.name, detail: event.detail, since: this.#now(), amount: "" };
       if (this.#output.isTTY) this.#animate();
     } else if (event.type === "progress" && this.#stage) {
-      this.#stage.amount = amount(event.progress);
+      this.#stage.amount = amount(event.progress, this.#now() - this.#stage.since);
     } else if (event.type === "notice") {
       this.line(`${this.#style.yellow("note:")} ${event.text}`);
     } else if (event.type === "end") {
@@ -101,10 +103,12 @@ export class ProgressView {
 
 type Amount = Extract<OperationEvent, { type: "progress" }>["progress"];
 
-function amount({ done, total, unit }: Amount): string {
+function amount({ done, total, unit }: Amount, ms: number): string {
   const text = (n: number) => (unit === "bytes" ? formatSize(n) : String(n));
-  if (total === undefined || total === 0) return text(done);
-  return `${text(done)} of ${text(total)} (${Math.floor((100 * done) / total)}%)`;
+  const rate =
+    unit === "bytes" && ms >= RATE_AFTER_MS ? `  ${formatSize(Math.round((1000 * done) / ms))}/s` : "";
+  if (total === undefined || total === 0) return `${text(done)}${rate}`;
+  return `${text(done)} of ${text(total)} (${Math.min(100, Math.floor((100 * done) / total))}%)${rate}`;
 }
 
 /**
