@@ -1,6 +1,7 @@
 /** Every route of the daemon, as data: the daemon registers handlers by name, OpenAPI is generated from it. */
 import { daemonRoutes } from "./routes/daemon.ts";
 import { filesRoutes } from "./routes/files.ts";
+import { imagesRoutes } from "./routes/images.ts";
 import { operationsRoutes } from "./routes/operations.ts";
 import { portsRoutes } from "./routes/ports.ts";
 import { processesRoutes } from "./routes/processes.ts";
@@ -19,6 +20,7 @@ export const ROUTES = {
   ...operationsRoutes,
   ...storesRoutes,
   ...workspacesRoutes,
+  ...imagesRoutes,
 } as const;
 
 export type RouteName = keyof typeof ROUTES;

@@ -6,6 +6,7 @@
 export { errorBody } from "./schemas/common.ts";
 export * from "./schemas/daemon.ts";
 export * from "./schemas/files.ts";
+export * from "./schemas/images.ts";
 export * from "./schemas/operations.ts";
 export * from "./schemas/processes.ts";
 export * from "./schemas/stores.ts";

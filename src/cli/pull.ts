@@ -19,26 +19,31 @@ export interface Pulled<T> {
   readonly obtained: boolean;
 }
 
+/** A store, and how what a name stands for is found in it. */
+export interface Source<T> {
+  readonly store: Pick<Store<unknown>, "pull">;
+  readonly find: (name: string) => Promise<T | undefined>;
+}
+
 /** Obtains `name` from a store of the daemon's when it is not here. */
 export async function pull<T extends Entry>(
   context: Context,
-  storeOf: (banger: Banger) => Store<T>,
+  sourceOf: (banger: Banger) => Source<T>,
   name: string,
   options: { readonly yes: boolean; readonly quiet: boolean },
 ): Promise<Pulled<T>> {
-  const store = storeOf(await context.connect());
-  const find = async () => newest(await store.list(), name);
-  const before = await find();
+  const { store, find } = sourceOf(await context.connect());
+  const before = await find(name);
   await withHostPackages(context, options.yes, () =>
     withProgress(context, options.quiet, (following) => store.pull(name, following)),
   );
-  const entry = await find();
+  const entry = await find(name);
   if (!entry) throw new Error(`${name} was obtained and is gone again`);
   return { entry, obtained: entry.digest !== before?.digest };
 }
 
 /** Of the entries of one name the last one made: older ones are kept while VMs use them. */
-function newest<T extends Entry>(entries: readonly T[], name: string): T | undefined {
+export function newest<T extends Entry>(entries: readonly T[], name: string): T | undefined {
   return entries
     .filter((entry) => entry.name === name)
     .reduce<T | undefined>(

@@ -79,6 +79,11 @@ export const COMMANDS: readonly Entry[] = [
   },
   { name: "image pull", summary: "obtain an image", load: load(() => import("./commands/image-pull.ts")) },
   {
+    name: "image show",
+    summary: "everything known about one image",
+    load: load(() => import("./commands/image-show.ts")),
+  },
+  {
     name: "kernel list",
     aliases: ["kernel ls"],
     summary: "kernels that VMs boot",

@@ -174,6 +174,48 @@ export const CATALOGUE = {
     message: "building image '{name}' failed at {stage}: {reason}",
     hint: "{fix}",
   },
+  image_ambiguous: {
+    status: 409,
+    exit: failure,
+    message: "'{ref}' is the beginning of the digests of {count} images",
+    hint: "type more of it; banger image list --json shows whole digests",
+  },
+  image_not_in_registry: {
+    status: 404,
+    exit: failure,
+    message: "no image '{ref}' at {registry}",
+    hint: "check the name and the tag; banger image list --available shows what needs no registry",
+  },
+  image_refused: {
+    status: 422,
+    exit: failure,
+    message: "image '{ref}' is refused: {problem}",
+    hint: "nothing of it was kept; have it built or sent again, or use another image",
+  },
+  registry_denied: {
+    status: 403,
+    exit: failure,
+    message: "{registry} does not give out '{ref}': {reason}",
+    hint: "check the name; for a private image log in with docker login or podman login, as the user who runs banger",
+  },
+  registry_failed: {
+    status: 502,
+    exit: failure,
+    message: "{registry} answers {answer}",
+    hint: "try again later; what was fetched so far is kept",
+  },
+  registry_unreachable: {
+    status: 502,
+    exit: failure,
+    message: "{registry} cannot be reached: {reason}",
+    hint: "check the network, a proxy (https_proxy), and for an own authority its certs.d folder; what was fetched so far is kept",
+  },
+  registry_login_unreadable: {
+    status: 500,
+    exit: failure,
+    message: "the login file {path} cannot be used: {reason}",
+    hint: "log in again with docker login or podman login",
+  },
   kernel_not_found: {
     status: 404,
     exit: failure,

@@ -5,6 +5,8 @@ export interface Progress {
   /** Absent while the total is not known. */
   readonly total?: number;
   readonly unit: "bytes" | "items";
+  /** What goes on side by side, such as layers that are fetched. */
+  readonly parts?: readonly { readonly name: string; readonly done: number; readonly total: number }[];
 }
 
 export interface Reporter {

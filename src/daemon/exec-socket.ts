@@ -10,6 +10,7 @@ import {
   signalProcess,
   startProcess,
 } from "../guest/index.ts";
+import type { RunSettings } from "../images/manifest.ts";
 import { pump } from "./pump.ts";
 
 const CHANNEL = { stdin: 0, stdout: 1, stderr: 2 } as const;
@@ -17,13 +18,18 @@ const CHANNEL = { stdin: 0, stdout: 1, stderr: 2 } as const;
 /**
  * Serves one client until the process or the client ends.
  * @param openGuest the agent session; its failure is sent to the client
+ * @param imageSettings who runs it and where, unless the client says so
  */
-export async function serveExec(socket: WebSocket, openGuest: () => Promise<GuestSession>): Promise<void> {
+export async function serveExec(
+  socket: WebSocket,
+  openGuest: () => Promise<GuestSession>,
+  imageSettings: () => Promise<RunSettings>,
+): Promise<void> {
   try {
     const inbox = new Inbox(socket);
-    const session = await openGuest();
+    const [session, settings] = await Promise.all([openGuest(), imageSettings()]);
     const first = await inbox.first;
-    const process = await open(session, first);
+    const process = await open(session, first, settings);
     send(socket, {
       type: "started",
       proc: process.proc,
@@ -52,7 +58,7 @@ export async function serveExec(socket: WebSocket, openGuest: () => Promise<Gues
 
 type FirstMessage = Extract<ReturnType<typeof execClientMessage.parse>, { type: "start" | "attach" }>;
 
-function open(session: GuestSession, message: FirstMessage): Promise<GuestProcess> {
+function open(session: GuestSession, message: FirstMessage, settings: RunSettings): Promise<GuestProcess> {
   const onDisconnect = message.on_disconnect === "keep" ? "keep" : "hangUp";
   if (message.type === "attach") {
     return attachProcess(session, {
@@ -63,20 +69,22 @@ function open(session: GuestSession, message: FirstMessage): Promise<GuestProces
     });
   }
   return startProcess(session, {
-    ...processSpec(message),
+    ...processSpec(message, settings),
     onDisconnect: message.detach ? "keep" : onDisconnect,
   });
 }
 
-function processSpec(message: ExecStart) {
+function processSpec(message: ExecStart, settings: RunSettings) {
+  const cwd = message.cwd ?? settings.workingDirectory;
+  const user = message.user ?? settings.user;
   return {
     argv: message.argv,
     env: message.env ?? {},
     stdin: message.stdin ?? false,
     attach: !message.detach,
     login: message.login ?? false,
-    ...(message.cwd === undefined ? {} : { cwd: message.cwd }),
-    ...(message.user === undefined ? {} : { user: message.user }),
+    ...(cwd && { cwd }),
+    ...(user && { user }),
     ...(message.pty === undefined ? {} : { pty: message.pty }),
     ...(message.timeout_ms === undefined ? {} : { deadlineMs: message.timeout_ms }),
     ...(message.label === undefined ? {} : { label: message.label }),

@@ -6,6 +6,7 @@ import type { VmContext } from "../vm/context.ts";
 import { serveConnection } from "./connect-socket.ts";
 import { serveExec } from "./exec-socket.ts";
 import { fileHandlers } from "./file-handlers.ts";
+import { imageHandlers } from "./image-handlers.ts";
 import type { Leases } from "./leases.ts";
 import type { Operations } from "./operations.ts";
 import type { Handlers } from "./server.ts";
@@ -33,6 +34,7 @@ export function makeHandlers(services: Services): Handlers {
     ...fileHandlers(vms),
     ...storeHandlers(context, operations),
     ...workspaceHandlers(vms, services.workspaces),
+    ...imageHandlers(context),
 
     getStatus: () => daemonStatus(context),
     // The answer is the last thing sent, and the connection closes with the process: the client then knows that it is gone.
@@ -46,7 +48,12 @@ export function makeHandlers(services: Services): Handlers {
       socket.send(JSON.stringify({ lease }));
     },
 
-    exec: (socket, params) => serveExec(socket, () => vms.guest(params.vm ?? "")),
+    exec: (socket, params) =>
+      serveExec(
+        socket,
+        () => vms.guest(params.vm ?? ""),
+        () => vms.runSettings(params.vm ?? ""),
+      ),
     connectPort: (socket, { vm = "", port = "" }) => serveConnection(socket, port, () => vms.guest(vm)),
     listProcesses: async ({ params }) => {
       const processes = await listProcesses(await vms.guest(params.vm ?? ""));

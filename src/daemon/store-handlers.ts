@@ -38,7 +38,7 @@ export function storeHandlers(
     },
     pullImage: async ({ body }) =>
       operations.start("image_pull", body.name, async (work) => {
-        await context.images.ensure(body.name, work);
+        await context.images.pull(body.name, work);
       }),
     listKernels: async ({ query }) => {
       const here = (await context.kernels.list()).map(

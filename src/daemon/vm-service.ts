@@ -15,6 +15,7 @@ import { checkName } from "../core/ids.ts";
 import type { Work } from "../core/stage.ts";
 import type { GuestSession } from "../guest/index.ts";
 import { hostSize } from "../host/vm-defaults.ts";
+import type { RunSettings } from "../images/manifest.ts";
 import { DEFAULT_KERNEL } from "../kernels/store.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "../vm/context.ts";
@@ -62,6 +63,11 @@ export class VmService {
   /** The agent session of a running VM. @throws vm_not_found | vm_wrong_state | guest_unreachable */
   async guest(ref: string): Promise<GuestSession> {
     return this.#live(this.#inState(ref, ["running"], "running")).guest();
+  }
+
+  /** What the VM's image wants to be run as. @throws vm_not_found | image_not_found */
+  async runSettings(ref: string): Promise<RunSettings> {
+    return (await this.#context.images.get(this.find(ref).imageDigest)).run;
   }
 
   /** Resident memory of a running VM's monitor in bytes; 0 when it does not run. */

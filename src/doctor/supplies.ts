@@ -1,7 +1,7 @@
 /** The kernel and the image that a VM gets by default: here already, or obtained by the first VM. */
 import type { Paths } from "../host/paths.ts";
-import { chooseMode } from "../images/build.ts";
 import { hostMirrors } from "../images/host-mirrors.ts";
+import { chooseMode } from "../images/squashfs.ts";
 import { ImageStore } from "../images/store.ts";
 import { DEFAULT_KERNEL, KernelStore } from "../kernels/store.ts";
 import { fail, pass, type Row } from "./row.ts";

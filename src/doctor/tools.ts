@@ -1,7 +1,7 @@
 /** The host's programs. */
 import { hostInstallPlan, type InstallPlan } from "../host/install.ts";
 import { locateTool, TOOLS, type Tool } from "../host/tools.ts";
-import { chooseMode } from "../images/build.ts";
+import { chooseMode } from "../images/squashfs.ts";
 import { usableBubblewrap } from "../vmm/jail/bubblewrap.ts";
 import { fail, pass, type Row, warn } from "./row.ts";
 

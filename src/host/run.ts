@@ -4,7 +4,9 @@
  */
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { constants } from "node:os";
-import type { Readable, Writable } from "node:stream";
+
+import { Readable, type Writable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 
 const KEPT_STDERR = 64 * 1024;
 const MAX_STDOUT = 16 * 1024 * 1024;
@@ -119,6 +121,33 @@ export async function runPipe(
   const errors = results.filter((r) => r.status === "rejected").map((r) => r.reason as ProcessError);
   const first = errors.find((e) => e.code !== null && e.code < 128) ?? errors[0];
   if (first) throw first;
+}
+
+/**
+ * Runs a program that reads `input` on its standard input. When the input fails the program is ended.
+ * @throws what `input` throws, and ProcessError when the program cannot start, fails, or is cancelled
+ */
+export async function runFed(
+  program: string,
+  args: readonly string[],
+  input: AsyncIterable<Buffer>,
+  options: RunOptions = {},
+): Promise<void> {
+  const abort = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
+  const { stdin, stdout, ended } = open(program, args, { ...options, signal });
+  stdout.resume();
+  let broken: unknown;
+  await pipeline(Readable.from(input, { objectMode: false }), stdin).catch((error: unknown) => {
+    // A program that went away says why by its end; everything else ends it.
+    if (["EPIPE", "ECONNRESET"].includes((error as NodeJS.ErrnoException).code ?? "")) return;
+    broken = error;
+    abort.abort();
+  });
+  await ended.catch((error: unknown) => {
+    throw broken ?? error;
+  });
+  if (broken) throw broken;
 }
 
 export interface DetachedOptions {

@@ -7,15 +7,14 @@ import { GIB } from "../core/units.ts";
 import { requireSpace } from "../disk/free-space.ts";
 import { aptEnvironment } from "../host/apt.ts";
 import { hashFile } from "../host/hash.ts";
-import { userNamespaces } from "../host/namespaces.ts";
 import { ProcessError, runPipe } from "../host/run.ts";
-import { findTool, requireTools } from "../host/tools.ts";
+import { requireTools } from "../host/tools.ts";
 import { sourceLines } from "./apt-sources.ts";
 import { hostMirrors } from "./host-mirrors.ts";
-import { failureReason, type Mode, mmdebstrapArguments, sqfstarCommand, stageOf } from "./mmdebstrap.ts";
+import { failureReason, mmdebstrapArguments, stageOf } from "./mmdebstrap.ts";
 import type { Recipe } from "./recipe.ts";
+import { chooseMode, type Mode, ROOTFS, sqfstarCommand } from "./squashfs.ts";
 
-export const ROOTFS = "rootfs.squashfs";
 /** Unpacked packages in the temporary folder and the finished image. */
 const WORKING_ROOM = 2 * GIB;
 
@@ -69,15 +68,6 @@ export async function buildImage(
     throw failed(stage, failureReason(error.stderr || error.message), fixFor(error, mode), error);
   }
   return { digest: await hashFile(rootfs, work.signal), sizeBytes: (await stat(rootfs)).size };
-}
-
-/** How this user can build images, or why that cannot be. */
-export async function chooseMode(): Promise<Mode | { readonly reason: string; readonly fix: string }> {
-  if (process.getuid?.() === 0) return "root";
-  const namespaces = await userNamespaces();
-  if (namespaces.usable) return "unshare";
-  const [fakechroot, fakeroot] = await Promise.all([findTool("fakechroot"), findTool("fakeroot")]);
-  return fakechroot && fakeroot ? "fakechroot" : namespaces;
 }
 
 function fixFor(error: ProcessError, mode: Mode): string {

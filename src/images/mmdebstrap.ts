@@ -1,8 +1,6 @@
 /** The command lines of an image build, and what mmdebstrap's messages mean for people. Pure. */
 import type { Recipe } from "./recipe.ts";
-
-/** How mmdebstrap gets what looks like root: being it, a user namespace with subordinate ids, or a preloaded library. */
-export type Mode = "root" | "unshare" | "fakechroot";
+import type { Mode } from "./squashfs.ts";
 
 /** Arguments of mmdebstrap for a recipe; the tar comes on standard output. */
 export function mmdebstrapArguments(recipe: Recipe, mode: Mode, sources: readonly string[]): string[] {
@@ -20,18 +18,6 @@ export function mmdebstrapArguments(recipe: Recipe, mode: Mode, sources: readonl
     "-",
     ...sources,
   ];
-}
-
-/**
- * The command that turns the tar on its standard input into a squashfs. Owners come from the tar, except that of the
- * root folder, which sqfstar always makes the caller's (4.5 ignores -root-uid): so the caller must look like root.
- */
-export function sqfstarCommand(mode: Mode, target: string): [string, string[]] {
-  const args = ["-comp", "lz4", "-no-progress", "-quiet", "-root-mode", "0755", target];
-  if (mode === "root") return ["sqfstar", args];
-  return mode === "unshare"
-    ? ["unshare", ["--user", "--map-root-user", "sqfstar", ...args]]
-    : ["fakeroot", ["sqfstar", ...args]];
 }
 
 const STAGES: readonly (readonly [RegExp, string])[] = [

@@ -1,32 +1,20 @@
-/** The images on this host: `<state>/images/<digest>/{rootfs.squashfs,manifest.json}`. */
+/** The images on this host: `<state>/images/<digest>/{rootfs.squashfs,manifest.json}`, and where others come from. */
 import { join } from "node:path";
-import { z } from "zod";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { ContentStore } from "../host/content-store.ts";
 import type { Paths } from "../host/paths.ts";
 import { SharedWork } from "../host/shared-work.ts";
-import { buildImage, ROOTFS } from "./build.ts";
+import { buildImage } from "./build.ts";
+import { type Image, Manifest } from "./manifest.ts";
+import { LayerStore } from "./oci/layer-store.ts";
+import { familiarName, parseReference } from "./oci/reference.ts";
+import type { RegistryOptions } from "./oci/registry.ts";
+import { isCurrent, makeFromRegistry } from "./oci/source.ts";
 import { listRecipes, type Recipe, readRecipe } from "./recipe.ts";
+import { ROOTFS } from "./squashfs.ts";
 
-const Manifest = z.object({
-  layout: z.literal(1),
-  name: z.string().max(255),
-  digest: z.string().regex(/^[0-9a-f]{64}$/),
-  description: z.string().max(200),
-  source: z.literal("recipe"),
-  init: z.string().startsWith("/").max(4096).nullable(),
-  env: z.record(z.string(), z.string()),
-  sizeBytes: z.number().int().nonnegative(),
-  createdAt: z.string().max(40),
-});
-type Manifest = z.infer<typeof Manifest>;
-
-/** An image that VMs can be made from; its files never change. */
-export interface Image extends Readonly<Omit<Manifest, "layout">> {
-  /** Path of the read-only root filesystem (squashfs). */
-  readonly rootfs: string;
-}
+export type { Image } from "./manifest.ts";
 
 /** An image that can be had. */
 export interface AvailableImage {
@@ -35,23 +23,41 @@ export interface AvailableImage {
   readonly installed: boolean;
 }
 
+/** The name that an image of a registry is kept under; the same for all ways to write it. */
+function storedName(ref: string): string {
+  try {
+    return familiarName(parseReference(ref));
+  } catch {
+    return ref;
+  }
+}
+
 export class ImageStore {
   readonly #store: ContentStore<Manifest>;
+  readonly #layers: LayerStore;
+  readonly #registry: RegistryOptions;
   readonly #work = new SharedWork<Image>();
 
-  constructor(options: { readonly paths: Paths }) {
+  constructor(options: { readonly paths: Paths; readonly registry?: RegistryOptions }) {
+    const { paths } = options;
     this.#store = new ContentStore(
-      join(options.paths.state, "images"),
+      join(paths.state, "images"),
       (json) => Manifest.safeParse(json).data ?? null,
     );
+    this.#layers = new LayerStore(join(paths.cache, "layers"));
+    this.#registry = options.registry ?? {};
   }
 
-  /** Images on this host. */
+  /** Images on this host: each under every name that stands for it, or under its first one when none does any more. */
   async list(): Promise<Image[]> {
-    return [...(await this.#store.list()).values()].map((manifest) => this.#image(manifest));
+    const names = [...(await this.#store.names())];
+    return [...(await this.#store.list()).values()].flatMap((manifest) => {
+      const own = names.filter(([, entry]) => entry.digest === manifest.digest).map(([name]) => name);
+      return (own.length > 0 ? own : [manifest.name]).map((name) => this.#image(manifest, name));
+    });
   }
 
-  /** Images that `ensure` can make. */
+  /** Images that `ensure` can make without a registry. */
   async listAvailable(): Promise<AvailableImage[]> {
     const recipes = await listRecipes();
     return Promise.all(
@@ -70,24 +76,30 @@ export class ImageStore {
     return this.#image(manifest);
   }
 
+  /** An image that is here: by name, by digest, or by a unique beginning of its digest. @throws image_not_found | image_ambiguous */
+  async find(ref: string): Promise<Image> {
+    const image = await this.#here(ref);
+    if (!image) throw BangerError.of("image_not_found", { ref });
+    return image;
+  }
+
   /**
-   * The image of a name, built when it is not here yet or its recipe has changed. Asked for twice at once it is built once.
-   * @throws image_not_found | image_build_failed | host_packages_missing | no_space
+   * The image that a name stands for: one that is here, else a recipe's, else a registry's. It is obtained when it is not
+   * here yet or its recipe has changed; asked for twice at once it is obtained once. One that is here needs no network.
+   * @throws invalid_argument | image_build_failed | host_packages_missing | no_space, and those of registries
    */
   async ensure(ref: string, work: Work): Promise<Image> {
-    const recipe = await this.#recipe(ref);
-    return (await this.#current(recipe)) ?? this.#build(recipe, work);
-  }
-
-  /** Builds the image of a name afresh, with today's packages. @throws as `ensure` */
-  async pull(ref: string, work: Work): Promise<Image> {
-    return this.#build(await this.#recipe(ref), work);
-  }
-
-  async #recipe(ref: string): Promise<Recipe> {
     const recipe = await readRecipe(ref);
-    if (!recipe) throw BangerError.of("image_not_found", { ref });
-    return recipe;
+    if (recipe) return (await this.#current(recipe)) ?? this.#build(recipe, work);
+    return (await this.#here(ref)) ?? this.#fetch(ref, work);
+  }
+
+  /** As `ensure`, but a registry's image is obtained again when its name stands for another one by now. @throws as `ensure` */
+  async pull(ref: string, work: Work): Promise<Image> {
+    if (await readRecipe(ref)) return this.ensure(ref, work);
+    const here = await this.#here(ref);
+    if (here && (await isCurrent(parseReference(ref), here.origin, work, this.#registry))) return here;
+    return this.#fetch(ref, work);
   }
 
   async #current(recipe: Recipe): Promise<Image | null> {
@@ -96,23 +108,28 @@ export class ImageStore {
     return manifest && this.#image(manifest);
   }
 
-  async #build(recipe: Recipe, work: Work): Promise<Image> {
+  /** @throws image_ambiguous */
+  async #here(ref: string): Promise<Image | null> {
+    const names = await this.#store.names();
+    const entry = names.get(ref) ?? names.get(storedName(ref));
+    const named = entry && (await this.#store.get(entry.digest));
+    if (named) return this.#image(named, names.has(ref) ? ref : storedName(ref));
+    const hex = /^(?:sha256:)?([0-9a-f]{12,64})$/.exec(ref)?.[1];
+    if (hex === undefined) return null;
+    const found = [...(await this.#store.list()).values()].filter(({ digest }) => digest.startsWith(hex));
+    if (found.length > 1) throw BangerError.of("image_ambiguous", { ref, count: found.length });
+    return found[0] ? this.#image(found[0]) : null;
+  }
+
+  #build(recipe: Recipe, work: Work): Promise<Image> {
     return this.#work.run(recipe.digest, work, async (shared) => {
       const manifest = await this.#store.add(async (folder) => {
-        const built = await buildImage(recipe, folder, shared);
+        const { digest, sizeBytes } = await buildImage(recipe, folder, shared);
+        const { name, description, init, env } = recipe;
+        const created = { layout: 1, source: "recipe", createdAt: new Date().toISOString() };
         return {
-          digest: built.digest,
-          manifest: {
-            layout: 1 as const,
-            name: recipe.name,
-            digest: built.digest,
-            description: recipe.description,
-            source: "recipe" as const,
-            init: recipe.init,
-            env: recipe.env,
-            sizeBytes: built.sizeBytes,
-            createdAt: new Date().toISOString(),
-          },
+          digest,
+          manifest: Manifest.parse({ ...created, name, digest, description, init, env, sizeBytes }),
         };
       });
       await this.#store.setName(recipe.name, { digest: manifest.digest, inputs: recipe.digest });
@@ -120,7 +137,22 @@ export class ImageStore {
     });
   }
 
-  #image({ layout: _, ...manifest }: Manifest): Image {
-    return { ...manifest, rootfs: join(this.#store.path(manifest.digest), ROOTFS) };
+  #fetch(ref: string, work: Work): Promise<Image> {
+    const reference = parseReference(ref);
+    const name = familiarName(reference);
+    return this.#work.run(`registry ${name}`, work, async (shared) => {
+      const known = async (origin: string) =>
+        [...(await this.#store.list()).values()].find((each) => each.origin === origin) ?? null;
+      const manifest = await makeFromRegistry(
+        { reference, images: this.#store, layers: this.#layers, known, registry: this.#registry },
+        shared,
+      );
+      await this.#store.setName(name, { digest: manifest.digest, inputs: manifest.origin });
+      return this.#image(manifest, name);
+    });
+  }
+
+  #image({ layout: _, ...manifest }: Manifest, name = manifest.name): Image {
+    return { ...manifest, name, rootfs: join(this.#store.path(manifest.digest), ROOTFS) };
   }
 }

@@ -1,6 +1,15 @@
 /** The client of the daemon. */
 import type { Duplex } from "node:stream";
-import type { CreateVm, DaemonStatus, Image, Kernel, Operation, Vm, WaitFor } from "../api/schemas.ts";
+import type {
+  CreateVm,
+  DaemonStatus,
+  Image,
+  ImageDetails,
+  Kernel,
+  Operation,
+  Vm,
+  WaitFor,
+} from "../api/schemas.ts";
 import { resolvePaths } from "../host/paths.ts";
 import { type ConnectOptions, dialler } from "./connect.ts";
 import { connectPort } from "./connect-port.ts";
@@ -36,6 +45,12 @@ export interface CreateOptions {
   readonly keep?: boolean;
 }
 
+/** The images. */
+export interface Images extends Store<Image> {
+  /** One that is here: by name, digest or unique beginning of its digest. @throws image_not_found | image_ambiguous */
+  get(ref: string): Promise<ImageDetails>;
+}
+
 /** A store of images or of kernels. */
 export interface Store<T> {
   /** Those that are here, with `available` also those that can be obtained. */
@@ -46,7 +61,7 @@ export interface Store<T> {
 
 /** A connection to banger's daemon: `const banger = await Banger.connect()`. */
 export class Banger implements Disposable {
-  readonly images: Store<Image>;
+  readonly images: Images;
   readonly kernels: Store<Kernel>;
   readonly operations: {
     list(): Promise<Operation[]>;
@@ -58,7 +73,10 @@ export class Banger implements Disposable {
 
   private constructor(transport: Transport) {
     this.#transport = transport;
-    this.images = store(transport, "images");
+    this.images = {
+      ...store<Image>(transport, "images"),
+      get: (ref) => transport.json(`/v1/images/${segment(ref)}`),
+    };
     this.kernels = store(transport, "kernels");
     this.operations = {
       list: () => transport.json("/v1/operations"),

@@ -5,6 +5,7 @@ export type {
   FileEvent,
   GuestProcess,
   Image,
+  ImageDetails,
   Kernel,
   Operation,
   OperationEvent,
@@ -14,7 +15,7 @@ export type {
   WaitFor,
 } from "../api/schemas.ts";
 export { BangerError, type ErrorCode } from "../core/errors.ts";
-export { Banger, type CreateOptions, type Store } from "./banger.ts";
+export { Banger, type CreateOptions, type Images, type Store } from "./banger.ts";
 export type { ConnectOptions } from "./connect.ts";
 export type { Copied, CopyOptions } from "./copy.ts";
 export type { Execution, Started } from "./execution.ts";

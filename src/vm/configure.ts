@@ -15,6 +15,13 @@ export interface HostIdentity {
   readonly gitConfig: string | null;
 }
 
+/** What a guest is given. */
+export interface GuestIdentity {
+  readonly name: string;
+  /** What the image wants every process to have in its environment. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
 /** Reads it; runs git, so it is best begun while the guest still boots. */
 export async function hostIdentity(paths: Paths): Promise<HostIdentity> {
   const [publicKey, gitConfig] = await Promise.all([ensureSshKey(paths), gitIdentity()]);
@@ -24,15 +31,15 @@ export async function hostIdentity(paths: Paths): Promise<HostIdentity> {
 /** Configures a guest. The image's init starts when this is done. */
 export async function configureGuest(
   session: GuestSession,
-  name: string,
-  identity: HostIdentity,
+  { name, env }: GuestIdentity,
+  { publicKey, gitConfig }: HostIdentity,
 ): Promise<void> {
-  const { publicKey, gitConfig } = identity;
   const configured = configure(session, {
     hostname: name,
     timeNs: BigInt(Date.now()) * 1_000_000n,
     entropy: randomBytes(ENTROPY_BYTES),
     authorizedKeys: publicKey ? [publicKey] : [],
+    ...(Object.keys(env).length > 0 && { env }),
   });
   // Only where the guest has none: what the user changed in the guest stays.
   const options = { mode: 0o644, exclusive: true };

@@ -65,7 +65,8 @@ export async function becomeRunning(
   session: GuestSession,
   start: { readonly launchedAt: number; readonly attempts: number; readonly identity: HostIdentity },
 ): Promise<void> {
-  await configureGuest(session, vm.name, start.identity);
+  const { env } = await context.images.get(vm.imageDigest);
+  await configureGuest(session, { name: vm.name, env }, start.identity);
   if (vm.unsettled) await grow(session, vm.diskBytes);
   const { hello } = session;
   const ms = (ns: number) => Math.round(ns / 1e6);

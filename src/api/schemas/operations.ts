@@ -18,6 +18,11 @@ export const progress = z
     done: z.number().nonnegative(),
     total: z.number().nonnegative().optional(),
     unit: z.enum(["bytes", "items"]),
+    parts: z
+      .array(z.object({ name: z.string(), done: z.number().nonnegative(), total: z.number().nonnegative() }))
+      .readonly()
+      .optional()
+      .describe("what goes on side by side, such as layers that are fetched"),
   })
   .meta({ id: "Progress" });
 

@@ -1,5 +1,5 @@
 import { define } from "../command.ts";
-import { pull, pullOptions, renderPulled } from "../pull.ts";
+import { newest, pull, pullOptions, renderPulled } from "../pull.ts";
 
 export default define({
   name: "kernel pull",
@@ -8,7 +8,12 @@ export default define({
   options: pullOptions,
   examples: [["banger kernel pull debian-cloud", "before the first VM needs it"]],
   handler: ({ args: [name = ""], options }, context) =>
-    pull(context, (banger) => banger.kernels, name, options),
+    pull(
+      context,
+      ({ kernels }) => ({ store: kernels, find: async (wanted) => newest(await kernels.list(), wanted) }),
+      name,
+      options,
+    ),
   render: renderPulled,
   json: ({ entry }) => entry,
 });

@@ -46,6 +46,8 @@ export default define({
     ["banger vm run --rm --vcpu 2 --memory 4G -e CI=1 -- make test", "with sizes and environment"],
     ["echo hello | banger vm run --rm -- cat", "standard input goes to the command"],
     ["banger vm run -d --name box", "a VM in the background"],
+    ["banger vm run --image python:3.12-slim -- python3 -c 'print(1)'", "an image of a registry"],
+    ["banger vm run --image nginx", "what the image itself runs, as docker run does"],
   ],
   notes: defaultsNote,
   handler: async ({ args: [path], options, command }, context): Promise<Ran> => {
@@ -62,13 +64,25 @@ export default define({
     const workspace = path === undefined ? undefined : { path, ...prepareOptions(options) };
     const vm = await make(banger, { ...machine, ...(workspace && { workspace }) }, options, context);
     if (!options.quiet) context.note(`ready in ${formatDuration(performance.now() - begun)}`);
-    if (options.detach) return { code: 0, vm: vm.info };
     try {
-      const request = { ...options, env, cwd: options.cwd ?? vm.info.workspace?.guest_path };
-      return { code: await runCommand(context, (argv, more) => vm.exec(argv, more), command, request) };
+      const toRun = command ?? (workspace ? undefined : await imageCommand(banger, vm));
+      if (options.detach) {
+        if (toRun) await vm.exec(toRun, { env, detach: true, label: "image" }).detached;
+        return { code: 0, vm: vm.info };
+      }
+      const request = {
+        ...options,
+        env,
+        cwd: options.cwd ?? vm.info.workspace?.guest_path,
+        // The repository is root's, whoever the image would rather be.
+        user: options.user ?? (workspace && "root"),
+        // A command of the image's is talked to like a shell, when there is somebody to talk.
+        tty: options.tty || (command === undefined && context.stdin.isTTY === true),
+      };
+      return { code: await runCommand(context, (argv, more) => vm.exec(argv, more), toRun, request) };
     } finally {
       if (options.rm) await remove(vm, context);
-      else if (!options.quiet) context.note(keptNote(vm, context));
+      else if (!options.quiet && !options.detach) context.note(keptNote(vm, context));
     }
   },
   render: ({ vm, plan }) => (plan ? renderDryRun(plan) : vm ? `${vm.name}\n` : ""),
@@ -123,6 +137,13 @@ async function make(
       banger.create({ ...machine, lease: lease.id, autoRemove: options.rm, keep: true }, following),
     ),
   );
+}
+
+/** What the image itself runs, as `docker run` does; undefined for a shell. */
+async function imageCommand(banger: Banger, vm: Sandbox): Promise<readonly string[] | undefined> {
+  const { entrypoint, command } = await banger.images.get(vm.info.image.digest);
+  const words = [...entrypoint, ...command];
+  return words.length > 0 ? words : undefined;
 }
 
 /** Nothing stops the deletion; a client that is killed meanwhile has the daemon do it. */

@@ -29,7 +29,7 @@ export const sizeOptions = {
 
 export const machineOptions = {
   name: parsed("--name <name>", "a DNS label; a two-word name is made when absent", checkName),
-  image: text("--image <image>", "root filesystem to start from"),
+  image: text("--image <image>", "name of an image here, a recipe, or [registry/]path[:tag][@digest]"),
   kernel: text("--kernel <kernel>", "kernel to boot"),
   ...sizeOptions,
   driver: choice("--driver <driver>", "what runs the VM", ["auto", "qemu"]),

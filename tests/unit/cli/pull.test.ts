@@ -1,7 +1,7 @@
 /** `image pull` and `kernel pull`: what is said to have happened. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pull, renderPulled } from "../../../src/cli/pull.ts";
+import { newest, pull, renderPulled } from "../../../src/cli/pull.ts";
 import type { Banger, Image } from "../../../src/sdk/index.ts";
 import { testContext } from "../../support/place.ts";
 
@@ -24,7 +24,12 @@ async function pulled(before: readonly Image[], added: readonly Image[]) {
     pull: async () => void here.push(...added),
   } as unknown as Banger["images"];
   const context = testContext({ images: store });
-  const result = await pull(context, (banger) => banger.images, "debian-slim", { yes: false, quiet: true });
+  const result = await pull(
+    context,
+    ({ images }) => ({ store: images, find: async (name) => newest(await images.list(), name) }),
+    "debian-slim",
+    { yes: false, quiet: true },
+  );
   return { digest: result.entry.digest?.[0], text: renderPulled(result) };
 }
 

@@ -1,0 +1,21 @@
+/** Images in detail. */
+import { z } from "zod";
+import { image } from "./stores.ts";
+
+export const imageDetails = image
+  .extend({
+    description: z.string(),
+    origin: z.string().describe("a registry's image: the digest that its name stood for; else empty"),
+    env: z.record(z.string(), z.string()).describe("environment of every process"),
+    user: z.string().describe("who runs commands unless they say otherwise; empty: root"),
+    working_directory: z
+      .string()
+      .describe("where commands run unless they say otherwise; empty: the user's home"),
+    entrypoint: z.array(z.string()),
+    command: z
+      .array(z.string())
+      .describe("with the entrypoint before it: what `vm run` runs without a command"),
+  })
+  .meta({ id: "ImageDetails" });
+
+export type ImageDetails = z.infer<typeof imageDetails>;

@@ -1,0 +1,41 @@
+/** manifest.json of an image on this host. */
+import { z } from "zod";
+
+const hex = z.string().regex(/^[0-9a-f]{64}$/);
+const words = z.array(z.string().max(65_536)).max(1000);
+
+/** What an image wants to be run as. The names are the guest's own and mean something only there. */
+const RunSettings = z.object({
+  /** `name`, `uid`, `name:group` or `uid:gid`; empty: root. */
+  user: z.string().max(256),
+  /** Empty: the user's home. */
+  workingDirectory: z.string().max(4096),
+  entrypoint: words,
+  command: words,
+});
+export type RunSettings = Readonly<z.infer<typeof RunSettings>>;
+
+export const NO_SETTINGS: RunSettings = { user: "", workingDirectory: "", entrypoint: [], command: [] };
+
+export const Manifest = z.object({
+  layout: z.literal(1),
+  /** The name that it was first obtained under. */
+  name: z.string().max(600),
+  digest: hex,
+  description: z.string().max(200),
+  source: z.enum(["recipe", "registry"]),
+  /** Where it is from: for a registry's image the digest that its name stood for. */
+  origin: z.string().max(600).default(""),
+  init: z.string().startsWith("/").max(4096).nullable(),
+  env: z.record(z.string(), z.string()),
+  run: RunSettings.default(NO_SETTINGS),
+  sizeBytes: z.number().int().nonnegative(),
+  createdAt: z.string().max(40),
+});
+export type Manifest = z.infer<typeof Manifest>;
+
+/** An image that VMs can be made from; its files never change. */
+export interface Image extends Readonly<Omit<Manifest, "layout">> {
+  /** Path of the read-only root filesystem (squashfs). */
+  readonly rootfs: string;
+}

@@ -1,0 +1,71 @@
+/** Decompression of layers, told by their first bytes: gzip, zstd, or none. Streams; memory is bounded. */
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { constants, createGunzip, createZstdDecompress } from "node:zlib";
+import { TarError } from "../../archive/tar-entry.ts";
+
+const CHUNK = 512 * 1024;
+/** Of zstd's window, as the standard asks decoders for at least: 128 MiB would let an image take that much memory per layer. */
+const MAX_WINDOW_LOG = 26;
+
+const UNSUPPORTED: readonly (readonly [name: string, magic: readonly number[]])[] = [
+  ["bzip2", [0x42, 0x5a, 0x68]],
+  ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a]],
+];
+
+/** @throws TarError when the data is damaged or of an unknown compression, and what `source` throws */
+export async function* decompressed(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const iterator = source[Symbol.asyncIterator]();
+  try {
+    const start = await firstBytes(iterator, 6);
+    const engine = engineFor(start);
+    if (!engine) {
+      yield start;
+      yield* rest(iterator);
+      return;
+    }
+    const feeding = pipeline(Readable.from(prepend(start, iterator), { objectMode: false }), engine);
+    feeding.catch(() => {}); // destroys the engine with the error, which the loop below then throws
+    for await (const chunk of engine) yield chunk as Buffer;
+    await feeding;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "";
+    if (/^(Z_|ZSTD_|ERR_ZSTD)/.test(code)) throw new TarError("its compressed data is damaged or cut off");
+    throw error;
+  } finally {
+    await iterator.return?.();
+  }
+}
+
+function engineFor(start: Buffer) {
+  const begins = (magic: readonly number[]) => magic.every((byte, at) => start[at] === byte);
+  if (begins([0x1f, 0x8b])) return createGunzip({ chunkSize: CHUNK });
+  if (begins([0x28, 0xb5, 0x2f, 0xfd])) {
+    return createZstdDecompress({
+      chunkSize: CHUNK,
+      params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
+    });
+  }
+  const unsupported = UNSUPPORTED.find(([, magic]) => begins(magic));
+  if (unsupported) throw new TarError(`it is compressed with ${unsupported[0]} (gzip and zstd are read)`);
+  return null;
+}
+
+async function firstBytes(iterator: AsyncIterator<Buffer>, wanted: number): Promise<Buffer> {
+  let start: Buffer = Buffer.alloc(0);
+  while (start.length < wanted) {
+    const next = await iterator.next();
+    if (next.done) break;
+    start = start.length === 0 ? next.value : Buffer.concat([start, next.value]);
+  }
+  return start;
+}
+
+async function* prepend(start: Buffer, iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  yield start;
+  yield* rest(iterator);
+}
+
+async function* rest(iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
+}

@@ -1,0 +1,167 @@
+/** From layers to one squashfs, as a stream: the tree is decided from names alone, then each file's content is passed on once. */
+import { paddingOf, type TarEntry, TarError } from "../../archive/tar-entry.ts";
+import { END_OF_TAR, tarHeader } from "../../archive/tar-writer.ts";
+import type { Folder, ImageTree, Leaf, Node } from "./image-tree.ts";
+import { DigestError, type Layer, type LayerStore } from "./layer-store.ts";
+
+const PIECE = 1024 * 1024;
+const MAX_PATH = 4096;
+/** squashfs keeps owners in a table of 16 bit numbers. */
+const MAX_IDS = 65_535;
+const MAX_TIME = 0xffff_ffff;
+
+/** A tree in the order of writing: what has no content first, then each layer's files as they stand in it. */
+export interface Plan {
+  readonly heads: readonly TarEntry[];
+  /** Per layer: from a file's place in it to the names it gets. */
+  readonly files: ReadonlyMap<number, ReadonlyMap<number, readonly string[]>>;
+  /** Bytes of all files. */
+  readonly bytes: number;
+}
+
+const PLAIN_FOLDER = {
+  type: "directory",
+  mode: 0o755,
+  uid: 0,
+  gid: 0,
+  size: 0,
+  mtime: 0,
+  link: "",
+  xattrs: {},
+} as const;
+
+/** Pure. @throws TarError for a tree that a squashfs cannot hold */
+export function planImage(tree: ImageTree): Plan {
+  const heads: TarEntry[] = [];
+  const links: TarEntry[] = [];
+  const named = new Map<Leaf, string[]>();
+  const ids = new Set<number>();
+  const todo: [path: string, node: Node][] = sorted("", tree.root);
+  for (let next = todo.pop(); next; next = todo.pop()) {
+    const [path, node] = next;
+    if (path.length >= MAX_PATH)
+      throw new TarError(`its name has ${path.length} bytes (fewer than ${MAX_PATH} are possible)`, path);
+    const entry = node.entry ?? { ...PLAIN_FOLDER, path };
+    ids.add(entry.uid).add(entry.gid);
+    if (ids.size > MAX_IDS) throw new TarError(`the image has more than ${MAX_IDS} different owners`, path);
+    if (node.kind === "folder") {
+      heads.push(cleaned(entry, path));
+      todo.push(...sorted(`${path}/`, node));
+      continue;
+    }
+    const names = named.get(node);
+    if (names) names.push(path);
+    else named.set(node, [path]);
+  }
+  const files = new Map<number, Map<number, string[]>>();
+  let bytes = 0;
+  for (const [leaf, names] of named) {
+    const [first = "", ...more] = names;
+    if (leaf.entry.size > 0) {
+      const layer = files.get(leaf.layer) ?? new Map<number, string[]>();
+      files.set(leaf.layer, layer.set(leaf.ordinal, names));
+      bytes += leaf.entry.size;
+      continue;
+    }
+    heads.push(cleaned(leaf.entry, first));
+    for (const name of more) links.push(hardLink(leaf.entry, name, first));
+  }
+  return { heads: [...heads, ...links], files, bytes };
+}
+
+/** Children in reverse order of their names: the last is taken first. */
+function sorted(prefix: string, folder: Folder): [string, Node][] {
+  return [...folder.children]
+    .sort(([a], [b]) => (a < b ? 1 : -1))
+    .map(([name, { node }]) => [prefix + name, node]);
+}
+
+function hardLink(entry: TarEntry, path: string, link: string): TarEntry {
+  return { ...entry, type: "hardlink", path, link, size: 0, xattrs: {} };
+}
+
+function cleaned(entry: TarEntry, path: string): TarEntry {
+  const xattrs = Object.fromEntries(Object.entries(entry.xattrs).filter(([name]) => isKept(name)));
+  return { ...entry, path, mtime: Math.min(entry.mtime, MAX_TIME), xattrs };
+}
+
+/** squashfs knows these three spaces of names. What overlay mounts keep for themselves would be taken for the guest's own overlay. */
+const isKept = (name: string) => /^(user|security|trusted)\.(?!overlay\.)./s.test(name);
+
+/**
+ * The tar of a planned tree.
+ * @param layers those that the tree was made of, in order
+ * @throws DigestError when a layer is not what it was | TarError
+ */
+export async function* imageTar(
+  plan: Plan,
+  layers: readonly Layer[],
+  store: LayerStore,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const pieces = new Pieces();
+  for (const head of plan.heads) yield* pieces.add(tarHeader(head));
+  for (const [at, layer] of layers.entries()) {
+    const wanted = plan.files.get(at);
+    if (wanted) yield* layerFiles(wanted, store.content(layer, signal), pieces);
+  }
+  yield* pieces.add(END_OF_TAR);
+  yield* pieces.flush();
+}
+
+async function* layerFiles(
+  wanted: ReadonlyMap<number, readonly string[]>,
+  content: ReturnType<LayerStore["content"]>,
+  pieces: Pieces,
+): AsyncGenerator<Buffer> {
+  let ordinal = 0;
+  let found = 0;
+  let current: TarEntry | null = null;
+  let more: readonly string[] = [];
+  let left = 0;
+  for await (const event of content) {
+    if (event.kind === "data") {
+      if (!current) continue;
+      yield* pieces.add(event.bytes);
+      left -= event.bytes.length;
+      if (left > 0) continue;
+      yield* pieces.add(Buffer.alloc(paddingOf(current.size)));
+      for (const name of more) yield* pieces.add(tarHeader(hardLink(current, name, current.path)));
+      current = null;
+      continue;
+    }
+    const names = wanted.get(ordinal++);
+    if (!names) continue;
+    const [first = "", ...others] = names;
+    if (event.entry.size === 0) throw new DigestError("its index does not fit its content");
+    current = cleaned(event.entry, first);
+    more = others;
+    left = current.size;
+    found += 1;
+    yield* pieces.add(tarHeader(current));
+  }
+  if (found !== wanted.size) throw new DigestError("its index does not fit its content");
+}
+
+/** Many small writes become few large ones. */
+class Pieces {
+  #buffer = Buffer.allocUnsafe(PIECE);
+  #used = 0;
+
+  *add(bytes: Buffer): Generator<Buffer> {
+    if (this.#used + bytes.length > PIECE) yield* this.flush();
+    if (bytes.length >= PIECE / 2) {
+      yield bytes;
+      return;
+    }
+    this.#used += bytes.copy(this.#buffer, this.#used);
+  }
+
+  *flush(): Generator<Buffer> {
+    if (this.#used === 0) return;
+    yield this.#buffer.subarray(0, this.#used);
+    // The piece that was given away may still wait to be written.
+    this.#buffer = Buffer.allocUnsafe(PIECE);
+    this.#used = 0;
+  }
+}

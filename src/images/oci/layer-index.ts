@@ -1,0 +1,60 @@
+/** The names and attributes of a layer's entries as a file of our own, so that a layer that is here is never searched twice. */
+
+import { once } from "node:events";
+import { createReadStream, createWriteStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { finished } from "node:stream/promises";
+import type { TarEntry } from "../../archive/tar-entry.ts";
+
+/** Writes entries, one JSON document per line, as they come. */
+export class LayerIndexWriter {
+  readonly #stream: ReturnType<typeof createWriteStream>;
+  #waiting = "";
+
+  constructor(file: string) {
+    this.#stream = createWriteStream(file, { flags: "wx", mode: 0o600 });
+    this.#stream.on("error", () => {}); // told by `end`
+  }
+
+  /** Bounded: waits when the disk is slower. */
+  async add({ path, type, mode, uid, gid, size, mtime, link, xattrs }: TarEntry): Promise<void> {
+    this.#waiting += `${JSON.stringify([path, type, mode, uid, gid, size, mtime, link, xattrs])}\n`;
+    if (this.#waiting.length < 64 * 1024) return;
+    const text = this.#waiting;
+    this.#waiting = "";
+    if (!this.#stream.write(text) && !this.#stream.errored) await once(this.#stream, "drain");
+  }
+
+  /** @throws what writing failed with */
+  async end(): Promise<void> {
+    this.#stream.end(this.#waiting);
+    await finished(this.#stream);
+  }
+
+  destroy(): void {
+    this.#stream.destroy();
+  }
+}
+
+type Row = [
+  path: string,
+  type: TarEntry["type"],
+  mode: number,
+  uid: number,
+  gid: number,
+  size: number,
+  mtime: number,
+  link: string,
+  xattrs: TarEntry["xattrs"],
+];
+
+/** The entries of a file that `LayerIndexWriter` wrote, in order. */
+export async function* readLayerIndex(file: string): AsyncGenerator<TarEntry> {
+  const lines = createInterface({
+    input: createReadStream(file, { encoding: "utf8", highWaterMark: 256 * 1024 }),
+  });
+  for await (const line of lines) {
+    const [path, type, mode, uid, gid, size, mtime, link, xattrs] = JSON.parse(line) as Row;
+    yield { path, type, mode, uid, gid, size, mtime, link, xattrs };
+  }
+}

@@ -1,0 +1,159 @@
+/** Images of a real registry become exactly the tree that umoci unpacks, whatever stands in their layers. */
+import assert from "node:assert/strict";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, type TestContext, test } from "node:test";
+import { silent, type Work } from "../../src/core/stage.ts";
+import { run } from "../../src/host/run.ts";
+import { ImageStore } from "../../src/images/store.ts";
+import { BUSYBOX, ImageMaker } from "../support/images.ts";
+import { registriesMissing, startRegistry, type TestRegistry } from "../support/registry.ts";
+import { temporaryPaths } from "../support/temporary.ts";
+import { describeTree, differences } from "../support/trees.ts";
+
+const work: Work = { report: silent, signal: new AbortController().signal };
+
+const IMAGES: Readonly<Record<string, readonly string[]>> = {
+  busybox: [
+    `${BUSYBOX}
+    cp bin/busybox bin/su; chmod 4755 bin/su; cp bin/busybox bin/ping; setcap cap_net_raw+ep bin/ping
+    echo secret > etc/shadow; chmod 000 etc/shadow; setfattr -n user.note -v hello etc/passwd
+    mkdir -p var/a/b opaque/old tmp; chmod 1777 tmp; echo x > var/a/b/gone; echo o > opaque/old/x
+    printf 'n\\303\\244me with space' > "etc/$(printf 'n\\303\\244me\\377')"; mkfifo etc/fifo; : > etc/empty
+    echo A > var/hl1; ln var/hl1 var/hl2; ln -s ../../../../etc/passwd var/up`,
+    "rm -r var/a/b opaque; mkdir opaque; echo n > opaque/new; rm var/hl1; echo l > usr/lib/x; ln var/hl2 var/hl3",
+    "echo changed > etc/group; rm etc/fifo; mkdir etc/fifo; echo in > etc/fifo/in; chown 5000000:4000000000 var",
+    "rm -r etc/fifo; ln -s group etc/fifo; chmod 711 var; rm var/up; echo file > var/up",
+  ],
+  scratch: ['cp "$(command -v busybox)" app'],
+  deep: [
+    'p=.; i=0; while [ $i -lt 60 ]; do p=$p/$(printf "d%.0s" $(seq 60)); i=$((i+1)); done; mkdir -p $p; echo end > $p/file',
+    "mkdir x; cd x; i=0; while [ $i -lt 900 ]; do echo $i > $i; [ $i -gt 0 ] && ln 0 link$i; i=$((i+1)); done",
+  ],
+};
+
+describe("an image of a registry", { skip: await registriesMissing() }, () => {
+  let maker: ImageMaker;
+  let registry: TestRegistry;
+
+  before(async () => {
+    maker = await ImageMaker.make();
+    registry = await startRegistry();
+    for (const [name, scripts] of Object.entries(IMAGES)) {
+      await maker.image(name, scripts, { config: ["--config.env", "GREETING=hi", "--config.user", "7:8"] });
+    }
+  });
+
+  after(async () => {
+    await registry?.[Symbol.asyncDispose]();
+    await maker?.[Symbol.asyncDispose]();
+  });
+
+  async function unsquashed(t: TestContext, rootfs: string): Promise<string> {
+    const target = join(temporaryPaths(t).state, "..", "tree");
+    await mkdir(join(target, ".."), { recursive: true });
+    await run("unsquashfs", ["-no-progress", "-quiet", "-d", target, rootfs]);
+    return target;
+  }
+
+  for (const name of Object.keys(IMAGES)) {
+    test(`${name}: every path is as umoci unpacks it`, async (t) => {
+      const ref = await registry.push(maker.layout, name, `team/${name}:1`);
+      const image = await new ImageStore({ paths: temporaryPaths(t) }).ensure(ref, work);
+      const [actual, expected] = await Promise.all([
+        describeTree(await unsquashed(t, image.rootfs)),
+        describeTree(await maker.reference(name)),
+      ]);
+      assert.deepEqual(differences(actual, expected), []);
+      assert.deepEqual([image.env, image.run.user], [{ GREETING: "hi" }, "7:8"]);
+    });
+  }
+
+  test("is fetched once, is used without the registry, and again only when its tag has moved", async (t) => {
+    const paths = temporaryPaths(t);
+    let stages: string[] = [];
+    const watched: Work = { ...work, report: { ...silent, stage: (name) => stages.push(name) } };
+    const ref = await registry.push(maker.layout, "scratch", "team/moving:1");
+    const store = new ImageStore({ paths });
+    const [first, same] = await Promise.all([store.pull(ref, watched), store.pull(ref, watched)]);
+    assert.equal(same.digest, first.digest);
+    assert.equal(stages.filter((stage) => stage === "making the image").length, 1);
+
+    stages = [];
+    assert.equal((await store.ensure(ref, watched)).digest, first.digest);
+    assert.deepEqual(stages, [], "one that is here asks nobody");
+    assert.equal((await store.pull(ref, watched)).digest, first.digest);
+    assert.deepEqual(stages, ["asking the registry"]);
+
+    await registry.push(maker.layout, "busybox", "team/moving:1");
+    const moved = await store.pull(ref, watched);
+    assert.notEqual(moved.digest, first.digest);
+    assert.equal((await store.ensure(ref, work)).digest, moved.digest);
+    const pinned = `${registry.host}/team/moving@${first.origin}`;
+    stages = [];
+    assert.equal((await store.ensure(pinned, watched)).digest, first.digest, "the former one by its digest");
+    assert.ok(!stages.includes("fetching layers"), "which is here");
+  });
+
+  test("shares layers with others: only what is new is fetched", async (t) => {
+    const paths = temporaryPaths(t);
+    await maker.image("more", ["echo more > more"], { from: "scratch" });
+    const refs = [
+      await registry.push(maker.layout, "scratch", "team/one:1"),
+      await registry.push(maker.layout, "more", "team/two:1"),
+    ];
+    const store = new ImageStore({ paths });
+    await store.ensure(refs[0] ?? "", work);
+    const layers = join(paths.cache, "layers");
+    const [layer = ""] = await readdir(layers);
+    const { ino } = await stat(join(layers, layer, "blob"));
+    await store.ensure(refs[1] ?? "", work);
+    assert.equal((await readdir(layers)).length, 2);
+    assert.equal((await stat(join(layers, layer, "blob"))).ino, ino);
+  });
+});
+
+describe("a registry with TLS and a login", { skip: await registriesMissing() }, () => {
+  test("is used with the user's authority and login, and refused without", async (t) => {
+    await using maker = await ImageMaker.make();
+    await using registry = await startRegistry({ login: true, tls: true });
+    await maker.image("private", IMAGES.scratch ?? []);
+    const ref = await registry.push(maker.layout, "private", "team/private:1");
+    const paths = temporaryPaths(t);
+    const home = join(paths.config, "home");
+    const former = { HOME: process.env.HOME, XDG_CONFIG_HOME: process.env.XDG_CONFIG_HOME };
+    t.after(() => {
+      for (const [name, value] of Object.entries(former)) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    });
+    process.env.HOME = home;
+    delete process.env.XDG_CONFIG_HOME;
+
+    const attempt = () => new ImageStore({ paths }).ensure(ref, work);
+    await assert.rejects(attempt(), { code: "registry_unreachable", message: /self.signed/ });
+
+    const certs = join(home, ".config/containers/certs.d", registry.host);
+    await mkdir(certs, { recursive: true });
+    await run("cp", [registry.certificate ?? "", join(certs, "ca.crt")]);
+    await assert.rejects(attempt(), { code: "registry_denied", message: /wants a login/ });
+
+    const login = async (password: string) => {
+      const auth = Buffer.from(`${registry.login?.username}:${password}`).toString("base64");
+      await mkdir(join(home, ".docker"), { recursive: true });
+      await writeFile(
+        join(home, ".docker/config.json"),
+        JSON.stringify({ auths: { [registry.host]: { auth } } }),
+      );
+    };
+    await login("wrong-word");
+    await assert.rejects(attempt(), (error: Error & { code: string }) => {
+      assert.equal(error.code, "registry_denied");
+      assert.doesNotMatch(JSON.stringify(error) + error.message, /wrong-word/);
+      return true;
+    });
+    await login(registry.login?.password ?? "");
+    assert.equal((await attempt()).source, "registry");
+  });
+});

@@ -1,0 +1,102 @@
+/** Images of a registry boot unmodified: with a userland or without, as who and where their configuration says. */
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { makeHome } from "../support/home.ts";
+import { BUSYBOX, ImageMaker } from "../support/images.ts";
+import { registriesMissing, startRegistry, type TestRegistry } from "../support/registry.ts";
+
+const SMALL = ["--vcpu", "1", "--memory", "256M", "--disk-size", "256M", "-q"];
+
+describe("an image of a registry", { skip: await registriesMissing() }, async () => {
+  const home = await makeHome();
+  let maker: ImageMaker;
+  let registry: TestRegistry;
+  let app: string;
+  let scratch: string;
+
+  before(async () => {
+    maker = await ImageMaker.make();
+    registry = await startRegistry();
+    const script = `${BUSYBOX}
+      ln bin/busybox bin/cut
+      cp bin/busybox bin/su; chmod 4755 bin/su
+      cp bin/busybox bin/busybox-raw; setcap cap_net_raw+ep bin/busybox-raw
+      echo secret > etc/shadow; chmod 000 etc/shadow`;
+    await maker.image("app", [script, "rm bin/env"], {
+      config: [
+        ...["--config.env", "PATH=/bin", "--config.env", "GREETING=hi there", "--config.user", "app"],
+        ...[
+          "--config.workingdir",
+          "/srv/made/for/it",
+          "--config.entrypoint",
+          "/bin/sh",
+          "--config.entrypoint",
+          "-c",
+        ],
+        ...["--config.cmd", 'id; pwd; echo "$GREETING"; cat; exit 7'],
+      ],
+    });
+    await maker.image("scratch", ['cp "$(command -v busybox)" busybox']);
+    app = await registry.push(maker.layout, "app", "team/app:1");
+    scratch = await registry.push(maker.layout, "scratch", "team/scratch:1");
+  });
+
+  after(async () => {
+    await registry?.[Symbol.asyncDispose]();
+    await maker?.[Symbol.asyncDispose]();
+  });
+
+  const run = (args: readonly string[], input?: string) => home.run(["vm", "run", ...SMALL, ...args], input);
+
+  test("runs what it is made for, as its user, in its directory, with its environment", async () => {
+    const { code, stdout, stderr } = await run(["--rm", "--image", app], "input\n");
+    assert.equal(stderr, "");
+    assert.equal(
+      stdout,
+      "uid=1234(app) gid=2345(appg) groups=77(extra)\n/srv/made/for/it\nhi there\ninput\n",
+    );
+    assert.equal(code, 7);
+  });
+
+  test("runs another command instead, and keeps owners, modes, setuid and capabilities", async () => {
+    const name = "kept";
+    const ping = "ping -c 1 -W 5 127.0.0.1 >/dev/null 2>&1 && echo raw || echo none";
+    const script = `id -u; ls -l /bin/su /etc/shadow | cut -c1-10; /bin/busybox ${ping}; /bin/busybox-raw ${ping}
+      cat /etc/shadow; ls /bin/env`;
+    const made = await run(["--name", name, "-d", "--image", app]);
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
+    const asApp = await home.run(["vm", "exec", name, "--", "/bin/sh", "-c", script]);
+    assert.match(asApp.stdout, /^1234\n-rwsr-xr-x\n----------\nnone\nraw\n$/);
+    assert.match(asApp.stderr, /shadow': Permission denied\n.*env: No such file/);
+    const asRoot = await home.run([
+      "vm",
+      "exec",
+      name,
+      "--user",
+      "root",
+      "--cwd",
+      "/",
+      "--",
+      "cat",
+      "/etc/shadow",
+    ]);
+    assert.equal(asRoot.stdout, "secret\n");
+
+    const show = JSON.parse((await home.run(["image", "show", app, "--json"])).stdout) as {
+      used_by: string[];
+    };
+    assert.deepEqual(show.used_by, [name]);
+    assert.equal((await home.run(["vm", "delete", name])).code, 0);
+  });
+
+  test("boots without a shell, a passwd file or anything but one program", async () => {
+    const { code, stdout, stderr } = await run(["--rm", "--image", scratch, "--", "/busybox", "id"]);
+    assert.deepEqual([code, stdout, stderr], [0, "uid=0 gid=0\n", ""]);
+  });
+
+  test("that does not exist is told as that", async () => {
+    const missing = await run(["--rm", "--image", `${registry.host}/team/none:1`, "--", "true"]);
+    assert.equal(missing.code, 125);
+    assert.match(missing.stderr, /no image '127\.0\.0\.1:\d+\/team\/none:1' at 127\.0\.0\.1:\d+/);
+  });
+});
