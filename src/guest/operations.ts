@@ -1,6 +1,6 @@
 /**
  * Everything that docs/protocol.md numbers, once: operations with their fields and channels, events, statuses, HELLO.
- * Adding an operation means adding it here and to the document; tests/contract/protocol.snapshot.test.ts compares them.
+ * Adding an operation means adding it here and to the document; tests/contract/protocol.test.ts compares them.
  */
 import {
   bigInt,

@@ -1,6 +1,6 @@
 /** Documents that are made of sources say what the sources say. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { globSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { openApiDocument } from "../../src/api/openapi.ts";
 import { ROUTES } from "../../src/api/routes.ts";
@@ -50,4 +50,18 @@ test("hints name commands that exist, and documents that exist", async () => {
 
 test("the program's version is the package's", () => {
   assert.equal(VERSION, (JSON.parse(read("package.json")) as { version: string }).version);
+});
+
+test("files of this repository that documents name exist", () => {
+  const root = new URL("../../", import.meta.url);
+  const texts = [
+    ...["README.md", "ARCHITECTURE.md", "SPECIFICATION.md", "CONTRIBUTING.md"],
+    ...readdirSync(new URL("docs/", root), { recursive: true, encoding: "utf8" })
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => `docs/${name}`),
+  ];
+  for (const text of texts) {
+    for (const [, path = ""] of read(text).matchAll(/`((?:tests|src|guest|docs|images)\/[\w./*-]*)`/g))
+      assert.ok(globSync(path, { cwd: root }).length > 0, `${text} names ${path}`);
+  }
 });
