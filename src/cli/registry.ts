@@ -91,6 +91,16 @@ export const COMMANDS: readonly Entry[] = [
   },
   { name: "kernel pull", summary: "obtain a kernel", load: load(() => import("./commands/kernel-pull.ts")) },
   {
+    name: "config show",
+    summary: "every setting in effect, and where it comes from",
+    load: load(() => import("./commands/config-show.ts")),
+  },
+  {
+    name: "config path",
+    summary: "where config.toml is looked for",
+    load: load(() => import("./commands/config-path.ts")),
+  },
+  {
     name: "daemon start",
     summary: "start the daemon (other commands do it when they need it)",
     load: load(() => import("./commands/daemon-start.ts")),
@@ -132,6 +142,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   vm: "virtual machines",
   image: "root filesystems",
   kernel: "kernels",
+  config: "the settings of config.toml",
   daemon: "the process that owns the VMs",
 };
 

@@ -3,7 +3,9 @@
  * docs/config.md is made of it (`npm run docs`) and tested to be current.
  */
 import { z } from "zod";
+import { keyName, lineOf } from "./config-lines.ts";
 import { BangerError } from "./errors.ts";
+import { fileSync } from "./file-sync.ts";
 import { GIB, MIB, parseSize } from "./units.ts";
 
 const size = (bare: number) =>
@@ -25,6 +27,9 @@ const program = (what: string) =>
     .regex(/^(~\/.|\/)/, "must be an absolute path or begin with ~/")
     .optional()
     .describe(what);
+
+/** Each is copied at each start. */
+const MAX_SYNCED = 100;
 
 export const configSchema = z.strictObject({
   log_level: z
@@ -56,6 +61,7 @@ export const configSchema = z.strictObject({
       disk_size: size(GIB).optional().describe("Disk, a bare number is GiB; without it 8G."),
     })
     .default({}),
+  file_sync: z.array(fileSync).max(MAX_SYNCED, `at most ${MAX_SYNCED} entries`).default([]),
 });
 
 export type Config = z.output<typeof configSchema>;
@@ -74,25 +80,17 @@ export function parseConfig(value: unknown, file: string, text: string): Config 
   const line = lineOf(text, path);
   throw BangerError.of("invalid_config", {
     file,
-    problem: `${line === null ? "" : `line ${line}: `}${path.join(".")}: ${issue?.message ?? "not valid"}`,
-    accepted: "the keys and values of docs/config.md",
+    problem: `${line === null ? "" : `line ${line}: `}${keyName(path)}: ${issue?.message ?? "not valid"}`,
+    accepted: unknown.length > 0 ? knownKeys(path.slice(0, -1)) : "the keys and values of docs/config.md",
   });
 }
 
-/** The line on which a key, or the table or inline table that holds it, stands; null when it cannot be told. Pure. */
-function lineOf(text: string, path: readonly string[]): number | null {
-  let table: string[] = [];
-  let holder: number | null = null;
-  for (const [index, line] of text.split("\n").entries()) {
-    const header = /^\s*\[\[?([^\]]+)\]/.exec(line)?.[1];
-    const key = /^\s*([\w."' -]+?)\s*=/.exec(line)?.[1];
-    if (header !== undefined) table = parts(header);
-    const here = key === undefined ? table : [...table, ...parts(key)];
-    if ((header ?? key) === undefined || !here.every((part, at) => part === path[at])) continue;
-    if (here.length === path.length) return index + 1;
-    holder = index + 1;
-  }
-  return holder;
+/** The keys of a table, for who wrote another. */
+function knownKeys(table: readonly string[]): string {
+  const shapes: Readonly<Record<string, object>> = {
+    vm_defaults: configSchema.shape.vm_defaults.unwrap().shape,
+    file_sync: fileSync.shape,
+  };
+  const shape = (table[0] !== undefined && shapes[table[0]]) || configSchema.shape;
+  return `the keys ${Object.keys(shape).join(", ")}`;
 }
-
-const parts = (dotted: string) => dotted.split(".").map((part) => part.trim().replace(/^["']|["']$/g, ""));

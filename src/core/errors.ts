@@ -136,6 +136,12 @@ export const CATALOGUE = {
     message: "{packages} could not be installed: {reason}",
     hint: "its messages are above; check the network and the package sources, then type: {line}",
   },
+  file_sync_failed: {
+    status: 500,
+    exit: failure,
+    message: "file_sync[{index}]: {host} could not be copied to {guest} in the VM: {reason}",
+    hint: "correct the file or the entry in config.toml (banger config show), then start the VM again",
+  },
   // disks and stores
   no_space: {
     status: 507,

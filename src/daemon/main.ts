@@ -10,7 +10,7 @@ import { asBangerError, type BangerError } from "../core/errors.ts";
 import { ensureAgentBinary } from "../disk/agent-binary.ts";
 import { ensureInitramfs } from "../disk/initramfs.ts";
 import { cloneStateDisk, ensureStateTemplate } from "../disk/state-disk.ts";
-import { readConfig } from "../host/config-file.ts";
+import { ConfigFile } from "../host/config-file.ts";
 import { READY_FD_VARIABLE } from "../host/daemon-process.ts";
 import { privateDirectory } from "../host/files.ts";
 import { daemonSocket, databaseFile, type Paths, resolvePaths, vmDirectory } from "../host/paths.ts";
@@ -59,9 +59,9 @@ async function main(): Promise<void> {
 }
 
 async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise<void> {
-  const config = await readConfig(paths);
+  const config = await ConfigFile.open(paths);
   const log = pino(
-    { level: config.log_level, base: { pid: process.pid } },
+    { level: config.current.log_level, base: { pid: process.pid } },
     pino.destination({ dest: 2, sync: true }),
   );
   const database = openDatabase(databaseFile(paths));
@@ -101,20 +101,27 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
 
 function makeContext(
   paths: Paths,
-  config: VmContext["config"],
+  config: ConfigFile,
   database: Database,
-  log: Log,
+  log: Log & { level: string },
 ): VmContext & Stores {
   const consoles = new Map<string, ConsoleLog>();
   return {
     paths,
-    config,
+    get config() {
+      return config.current;
+    },
+    async readConfig() {
+      const read = await config.refresh();
+      log.level = read.log_level;
+      return read;
+    },
     vms: new VmRepository(database),
     workspaces: new WorkspaceRepository(database),
     images: new ImageStore({ paths }),
     kernels: new KernelStore({ paths }),
     bootFiles: bootFiles(paths),
-    drivers: makeDrivers(config),
+    drivers: makeDrivers(config.current),
     live: new LiveVms(),
     busy: new BusyVms(),
     log,

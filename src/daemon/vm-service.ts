@@ -76,7 +76,7 @@ export class VmService {
   }
 
   create(request: CreateVm): Operation {
-    const { config, vms } = this.#context;
+    const { vms } = this.#context;
     if (request.name !== undefined) checkName(request.name);
     checkFitsHost({ vcpu: request.vcpu, memoryMib: request.memory_mib }, hostSize());
     if (request.name !== undefined && vms.hasName(request.name))
@@ -91,6 +91,7 @@ export class VmService {
       });
     }
     operation = this.#operations.start("create", id, async (work) => {
+      const config = await this.#context.readConfig();
       const record = await createVm(
         this.#context,
         {

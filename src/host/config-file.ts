@@ -5,15 +5,35 @@ import { type Config, parseConfig } from "../core/config.ts";
 import { BangerError } from "../core/errors.ts";
 import { configFile, type Paths } from "./paths.ts";
 
+/** The file as it stands, and what it means. */
+export interface ReadConfig {
+  readonly file: string;
+  readonly exists: boolean;
+  readonly text: string;
+  readonly written: Readonly<Record<string, unknown>>;
+  readonly config: Config;
+}
+
 /** @throws invalid_config with the file, the line or key, and what is accepted */
 export async function readConfig(paths: Paths): Promise<Config> {
+  return (await readConfigFile(paths)).config;
+}
+
+/** As `readConfig`, with what was read. */
+export async function readConfigFile(paths: Paths): Promise<ReadConfig> {
   const file = configFile(paths);
-  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return "";
+  const found = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return null;
     throw BangerError.of("state_unreadable", { path: file, reason: error.message }, { cause: error });
   });
+  const text = found ?? "";
+  const written = parseToml(text, file);
+  return { file, exists: found !== null, text, written, config: parseConfig(written, file, text) };
+}
+
+function parseToml(text: string, file: string): Record<string, unknown> {
   try {
-    return parseConfig(parse(text), file, text);
+    return parse(text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const [problem = "not valid TOML"] = error.message.split("\n");
@@ -22,5 +42,32 @@ export async function readConfig(paths: Paths): Promise<Config> {
       { file, problem: `line ${error.line}: ${problem}`, accepted: "TOML, see docs/config.md" },
       { cause: error },
     );
+  }
+}
+
+/** The configuration of a long-running program: it reads the file again before it acts on it, so that edits count at once. */
+export class ConfigFile {
+  readonly #paths: Paths;
+  #current: Config;
+
+  private constructor(paths: Paths, config: Config) {
+    this.#paths = paths;
+    this.#current = config;
+  }
+
+  /** @throws what `readConfig` throws */
+  static async open(paths: Paths): Promise<ConfigFile> {
+    return new ConfigFile(paths, await readConfig(paths));
+  }
+
+  /** As it was when it was last read without an error. */
+  get current(): Config {
+    return this.#current;
+  }
+
+  /** Reads it again. @throws what `readConfig` throws; what was read before stays `current` */
+  async refresh(): Promise<Config> {
+    this.#current = await readConfig(this.#paths);
+    return this.#current;
   }
 }

@@ -39,7 +39,10 @@ export interface Log {
 
 export interface VmContext {
   readonly paths: Paths;
+  /** As last read. */
   readonly config: Config;
+  /** Reads it again: what makes or starts a VM goes by the file as it is now. @throws invalid_config */
+  readConfig(): Promise<Config>;
   readonly vms: VmRepository;
   readonly workspaces: WorkspaceRepository;
   readonly images: ImageSource;

@@ -117,6 +117,11 @@ function adopt(context: VmContext, vm: VmRecord, machine: Machine): void {
         launchedAt: vm.startedAt ?? Date.now(),
         attempts: 1,
         identity: await hostIdentity(context.paths),
+        files: (await context.readConfig()).file_sync,
+        work: {
+          report: { ...silent, notice: (text) => context.log.warn({ vm: vm.id }, text) },
+          signal: new AbortController().signal,
+        },
       });
     } catch (error) {
       await live.kill();

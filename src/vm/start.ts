@@ -1,5 +1,6 @@
 /** Starts a VM: launch, wait for the agent's hello, configure, `running`. A boot that hangs is tried once more. */
 import { asBangerError, BangerError } from "../core/errors.ts";
+import type { FileSync } from "../core/file-sync.ts";
 import type { Work } from "../core/stage.ts";
 import { growStateDisk } from "../disk/state-disk.ts";
 import { type GuestSession, grow, waitSystem } from "../guest/index.ts";
@@ -8,6 +9,7 @@ import type { BootRecord, VmRecord } from "../store/vms.ts";
 import type { Accelerator, Driver, LaunchSpec } from "../vmm/driver.ts";
 import { configureGuest, type HostIdentity, hostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
+import { syncFiles } from "./file-sync.ts";
 import { LiveVm } from "./live-vm.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { watchExit } from "./watch-exit.ts";
@@ -32,6 +34,7 @@ const CONSOLE_TAIL_LINES = 12;
  */
 export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, work: Work): Promise<void> {
   const launchedAt = Date.now();
+  const { file_sync } = await context.readConfig(); // a file that cannot be used is told before anything is booted
   const identity = hostIdentity(context.paths);
   identity.catch(() => {}); // it is awaited when the guest is there
   const { driver, spec, why } = await prepare(context, vm, work);
@@ -46,7 +49,13 @@ export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, w
   try {
     const { live, session, attempts } = await bootWithRetry(context, driver, spec, work);
     try {
-      await becomeRunning(context, vm, session, { launchedAt, attempts, identity: await identity });
+      await becomeRunning(context, vm, session, {
+        launchedAt,
+        attempts,
+        identity: await identity,
+        files: file_sync,
+        work,
+      });
       watchExit(context, live);
       if (wait === "system") await settle(session, work);
     } catch (error) {
@@ -58,15 +67,25 @@ export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, w
   }
 }
 
+/** What becomes of a booted guest: how it came up, and what it gets of the host. */
+interface Start {
+  readonly launchedAt: number;
+  readonly attempts: number;
+  readonly identity: HostIdentity;
+  readonly files: readonly FileSync[];
+  readonly work: Work;
+}
+
 /** Configures the guest and records that it runs. Also for a VM whose start was cut off by the daemon's end. */
 export async function becomeRunning(
   context: VmContext,
   vm: VmRecord,
   session: GuestSession,
-  start: { readonly launchedAt: number; readonly attempts: number; readonly identity: HostIdentity },
+  start: Start,
 ): Promise<void> {
   const { env } = await context.images.get(vm.imageDigest);
   await configureGuest(session, { name: vm.name, env }, start.identity);
+  await syncFiles(session, start.files, start.work);
   if (vm.unsettled) await grow(session, vm.diskBytes);
   const { hello } = session;
   const ms = (ns: number) => Math.round(ns / 1e6);
@@ -179,6 +198,7 @@ function recordFailure(context: VmContext, vm: VmRecord, work: Work, error: unkn
   const reason =
     asBangerError(error).code === "internal" ? (error as Error).message : asBangerError(error).message;
   context.vms.update(vm.id, { state: "error", reason, machine: null });
+  if (error instanceof BangerError && error.code === "file_sync_failed") return error;
   const console = context.consoleOf(vm.id).read(CONSOLE_TAIL_LINES).toString("utf8").trim();
   const tail = console ? `; its last lines:\n${console}` : "; it is empty";
   return BangerError.of("boot_failed", { name: vm.name, reason, tail }, { cause: error });

@@ -40,6 +40,7 @@ ${rows.join("\n")}
 
 interface Key {
   readonly type?: string;
+  readonly items?: Key;
   readonly enum?: readonly string[];
   readonly anyOf?: readonly Key[];
   readonly default?: unknown;
@@ -54,20 +55,42 @@ function config(): string {
 ${MADE}
 
 \`$XDG_CONFIG_HOME/banger/config.toml\`, by default \`~/.config/banger/config.toml\`. The file and every key are optional.
-An unknown key or a bad value is an error that names it. The daemon reads the file when it starts.
+An unknown key or a bad value is an error that names it and its line. \`banger config show\` prints what is in effect and where
+it comes from. The daemon reads the file again whenever it makes or starts a VM, so an edit counts from the next one on;
+programs that are named here (\`…_bin\`) count from its next start (\`banger daemon restart\`; VMs run on).
 
 ${row(["Key", "Type", "Default", ""])}
 ${row(["---", "---", "---", "---"])}
 ${keys(properties).join("\n")}
 
 Sizes are written as \`512M\`, \`4G\` or \`4GiB\`.
+
+## file_sync
+
+Host files that every VM gets at each start, before it counts as running:
+
+\`\`\`toml
+[[file_sync]]
+host = "~/.config/gh"
+guest = "~/.config/gh"
+
+[[file_sync]]
+host = "/etc/ssl/company.pem"
+guest = "/root/company.pem"
+mode = "0644"
+\`\`\`
+
+In the VM they belong to root and replace what is there; directories are merged. A host path that does not exist is told and
+passed over; any other trouble, such as a file that may not be read, fails the start. Inside a directory symbolic links are
+left out with a notice, because they could lead out of it, and so are sockets, pipes and devices; a symbolic link that is
+itself the entry is followed.
 `;
 }
 
 function keys(properties: Record<string, Key>, prefix = ""): string[] {
   return Object.entries(properties).flatMap(([name, key]) =>
-    key.properties
-      ? keys(key.properties, `${prefix}${name}.`)
+    (key.properties ?? key.items?.properties)
+      ? keys(key.properties ?? key.items?.properties ?? {}, `${prefix}${name}${key.items ? "[]" : ""}.`)
       : row([`\`${prefix}${name}\``, typeName(key), defaultOf(key), key.description ?? ""]),
   );
 }

@@ -1,0 +1,127 @@
+/** What every guest gets at each start: `[[file_sync]]`, identity, clock, keys. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { makeHome } from "../support/home.ts";
+
+describe("at each start a guest gets", async () => {
+  const home = await makeHome();
+  const configure = (toml: string) => {
+    mkdirSync(join(home.path, ".config/banger"), { recursive: true });
+    writeFileSync(join(home.path, ".config/banger/config.toml"), toml);
+  };
+  const guest = async (script: string) => {
+    const { code, stdout, stderr } = await home.run(["vm", "exec", "fs", "--", "sh", "-c", script]);
+    assert.equal(code, 0, stderr);
+    return stdout;
+  };
+
+  test("the files that config.toml names, by its rules, and what is missing or left out is told", async () => {
+    writeFileSync(join(home.path, "token"), "secret");
+    symlinkSync("token", join(home.path, "entry-link"));
+    mkdirSync(join(home.path, "dots/sub"), { recursive: true });
+    writeFileSync(join(home.path, "dots/run"), "#!", { mode: 0o750 });
+    writeFileSync(join(home.path, "dots/sub/a\nb"), "odd");
+    symlinkSync("/etc/shadow", join(home.path, "dots/escape"));
+    execFileSync("mkfifo", [join(home.path, "dots/pipe")]);
+    chmodSync(join(home.path, "dots"), 0o711);
+    writeFileSync(join(home.path, ".gitconfig"), "[user]\n\tname = A B\n\temail = a@b.example\n");
+    configure(`
+[[file_sync]]
+host = "~/token"
+guest = "~/deep/er/token"
+[[file_sync]]
+host = "~/entry-link"
+guest = "/root/from-link"
+mode = "0644"
+[[file_sync]]
+host = "~/dots"
+guest = "~/dots"
+[[file_sync]]
+host = "~/not-there"
+guest = "~/not-there"
+`);
+    const { code, stderr } = await home.run(["vm", "create", "--name", "fs"]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /file_sync\[3\]: .*not-there does not exist on this host/);
+    assert.match(stderr, /file_sync\[2\]: .*dots\/escape was left out: it is a symbolic link/);
+    assert.match(stderr, /file_sync\[2\]: .*dots\/pipe was left out: it is a socket, pipe or device/);
+    assert.equal(
+      await guest(
+        "cd /root && stat -c '%n %a %U:%G %F' deep/er/token from-link dots dots/run && find dots | wc -l",
+      ),
+      "deep/er/token 600 root:root regular file\nfrom-link 644 root:root regular file\n" +
+        "dots 711 root:root directory\ndots/run 750 root:root regular file\n5\n",
+    );
+    assert.equal(await guest("cat /root/deep/er/token '/root/dots/sub/a\nb'"), "secretodd");
+  });
+
+  test("its name, the host's clock and git identity, and banger's key beside those that are there", async () => {
+    assert.equal(
+      await guest("hostname; cat /etc/hostname; getent hosts fs | cut -d' ' -f1"),
+      "fs\nfs\n127.0.1.1\n",
+    );
+    assert.notEqual(hostname(), "fs");
+    const behind = Date.now() / 1000 - Number(await guest("date +%s.%N"));
+    assert.ok(Math.abs(behind) < 2, `the clock is ${behind} s behind`);
+    assert.equal(
+      await guest("git config --global user.name; git config --global user.email"),
+      "A B\na@b.example\n",
+    );
+    assert.equal(
+      await guest(
+        "stat -c %a /root/.ssh /root/.ssh/authorized_keys; test ! -g /root && find /root -maxdepth 0 -perm /022",
+      ),
+      "700\n600\n",
+    );
+    await guest(
+      "echo 'ssh-ed25519 AAAAmine me' >>/root/.ssh/authorized_keys; chmod 777 /root; git config --global user.name Guest",
+    );
+  });
+
+  test("the files anew at the next start, by the edited config.toml, without a restart of the daemon", async () => {
+    writeFileSync(join(home.path, "token"), "rotated");
+    await guest(
+      "rm -r /root/deep/er/token; mkdir /root/dots/own; echo changed >/root/from-link; chmod 600 /root/from-link",
+    );
+    configure(
+      '[[file_sync]]\nhost = "~/token"\nguest = "~/from-link"\n[[file_sync]]\nhost = "~/dots"\nguest = "~/dots"\n',
+    );
+    const { code, stderr } = await home.run(["vm", "restart", "fs"]);
+    assert.equal(code, 0, stderr);
+    assert.equal(
+      await guest("cd /root; cat from-link; ls dots; ls deep/er; cat .ssh/authorized_keys | wc -l"),
+      "rotatedown\nrun\nsub\n2\n",
+    );
+    assert.equal(
+      await guest(
+        "stat -c %a /root/from-link; find /root -maxdepth 0 -perm /022; git config --global user.name",
+      ),
+      "600\nGuest\n",
+    );
+  });
+
+  test("nothing when that fails: the start ends with the entry and the reason, and goes well once it is mended", async () => {
+    await guest("mkdir /root/in-the-way");
+    configure(
+      '[[file_sync]]\nhost = "~/token"\nguest = "~/x"\n[[file_sync]]\nhost = "~/token"\nguest = "~/in-the-way"\n',
+    );
+    const failed = await home.run(["vm", "restart", "fs"]);
+    assert.equal(failed.code, 1);
+    assert.match(
+      failed.stderr,
+      /file_sync\[1\]: .*token could not be copied to \/root\/in-the-way in the VM: .*directory/i,
+    );
+    assert.doesNotMatch(failed.stderr, /console/);
+    assert.match((await home.run(["vm", "show", "fs"])).stdout, /error.*file_sync\[1\]/s);
+    configure("file_sync = 1");
+    const refused = await home.run(["vm", "start", "fs"]);
+    assert.match(refused.stderr, /config\.toml: line 1: file_sync: /);
+    configure("");
+    assert.equal((await home.run(["vm", "start", "fs"])).code, 0);
+    assert.equal(await guest("ls /root/x; ls -d /root/in-the-way"), "/root/x\n/root/in-the-way\n");
+  });
+});
