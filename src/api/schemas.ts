@@ -8,6 +8,7 @@ export * from "./schemas/daemon.ts";
 export * from "./schemas/files.ts";
 export * from "./schemas/images.ts";
 export * from "./schemas/operations.ts";
+export * from "./schemas/ports.ts";
 export * from "./schemas/processes.ts";
 export * from "./schemas/stores.ts";
 export * from "./schemas/vms.ts";

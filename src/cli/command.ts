@@ -55,6 +55,15 @@ export function list(flags: string, help: string): OptionSpec<readonly string[]>
   return { flags, help, kind: "list" };
 }
 
+/** An option that may be given several times, each text parsed. */
+export function parsedList<T>(
+  flags: string,
+  help: string,
+  parse: (text: string) => T,
+): OptionSpec<readonly T[]> {
+  return { flags, help, kind: "list", parse };
+}
+
 /** What the user typed, parsed. */
 export interface Input<O extends OptionSpecs> {
   readonly options: Values<O>;

@@ -56,10 +56,10 @@ function build(command: Command<OptionSpecs, never>): Commander {
 function asOption(spec: OptionSpec<unknown>): Option {
   const option = new Option(spec.flags, spec.help);
   if (spec.choices) option.choices([...spec.choices]);
-  if (spec.kind === "list")
-    option.argParser((value: string, former?: string[]) => [...(former ?? []), value]);
-  const parser = spec.parse;
-  if (parser) option.argParser((value: string) => parser(value));
+  const { parse = (value: string): unknown => value } = spec;
+  if (spec.kind === "list") {
+    option.argParser((value: string, former?: unknown[]) => [...(former ?? []), parse(value)]);
+  } else if (spec.parse) option.argParser((value: string) => parse(value));
   return option;
 }
 

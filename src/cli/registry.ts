@@ -72,6 +72,16 @@ export const COMMANDS: readonly Entry[] = [
   },
   { name: "vm logs", summary: "a VM's serial console", load: load(() => import("./commands/vm-logs.ts")) },
   {
+    name: "vm ports",
+    summary: "what listens in a VM, and which ports lead there",
+    load: load(() => import("./commands/vm-ports.ts")),
+  },
+  {
+    name: "vm forward",
+    summary: "ports of this host that lead into a VM while the command runs",
+    load: load(() => import("./commands/vm-forward.ts")),
+  },
+  {
     name: "image list",
     aliases: ["image ls"],
     summary: "images that VMs are made of",

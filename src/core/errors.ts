@@ -93,6 +93,12 @@ export const CATALOGUE = {
     message: "{what} {asked} is more than this host has ({available})",
     hint: "ask for at most {available}",
   },
+  port_unavailable: {
+    status: 409,
+    exit: failure,
+    message: "port {port} on {address} cannot be opened: {reason}",
+    hint: "{hint}",
+  },
   // start-up
   boot_failed: {
     status: 500,

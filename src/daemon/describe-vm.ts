@@ -1,6 +1,6 @@
 /** A VM as clients see it. */
 import { stat } from "node:fs/promises";
-import type { BootTimings, Vm } from "../api/schemas.ts";
+import type { BootTimings, PublishedPort, Vm } from "../api/schemas.ts";
 import { vmDirectory } from "../host/paths.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "../vm/context.ts";
@@ -35,6 +35,7 @@ export async function describeVm(context: VmContext, record: VmRecord): Promise<
     disk_bytes: record.diskBytes,
     disk_used_bytes: (disk?.blocks ?? 0) * 512,
     nested: record.nested,
+    publish: describePorts(context, record),
     auto_remove: record.autoRemove,
     created_at: new Date(record.createdAt).toISOString(),
     started_at: time(record.startedAt),
@@ -43,4 +44,15 @@ export async function describeVm(context: VmContext, record: VmRecord): Promise<
     pid: handle?.pid ?? null,
     workspace: workspace && describeWorkspace(workspace),
   };
+}
+
+/** The ports that a VM publishes, on the wire. */
+export function describePorts(context: VmContext, record: VmRecord): PublishedPort[] {
+  const ports = context.ports.describe(record.id, record.publish);
+  return ports.map(({ address, hostPort, guestPort, problem }) => ({
+    address,
+    host_port: hostPort,
+    guest_port: guestPort,
+    problem,
+  }));
 }

@@ -3,12 +3,12 @@ import type { DaemonStatus } from "../api/schemas.ts";
 import { VERSION } from "../core/version.ts";
 import { listProcesses, signalProcess } from "../guest/index.ts";
 import type { VmContext } from "../vm/context.ts";
-import { serveConnection } from "./connect-socket.ts";
 import { serveExec } from "./exec-socket.ts";
 import { fileHandlers } from "./file-handlers.ts";
 import { imageHandlers } from "./image-handlers.ts";
 import type { Leases } from "./leases.ts";
 import type { Operations } from "./operations.ts";
+import { portHandlers } from "./port-handlers.ts";
 import type { Handlers } from "./server.ts";
 import { openEventSink } from "./server-sent-events.ts";
 import { type Stores, storeHandlers } from "./store-handlers.ts";
@@ -32,6 +32,7 @@ export function makeHandlers(services: Services): Handlers {
   return {
     ...vmHandlers(context, vms),
     ...fileHandlers(vms),
+    ...portHandlers(context, vms),
     ...storeHandlers(context, operations),
     ...workspaceHandlers(vms, services.workspaces),
     ...imageHandlers(context),
@@ -54,7 +55,6 @@ export function makeHandlers(services: Services): Handlers {
         () => vms.guest(params.vm ?? ""),
         () => vms.runSettings(params.vm ?? ""),
       ),
-    connectPort: (socket, { vm = "", port = "" }) => serveConnection(socket, port, () => vms.guest(vm)),
     listProcesses: async ({ params }) => {
       const processes = await listProcesses(await vms.guest(params.vm ?? ""));
       return processes.map((p) => ({

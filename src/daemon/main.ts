@@ -6,16 +6,18 @@ import { createWriteStream } from "node:fs";
 import { uptime } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { asBangerError, type BangerError } from "../core/errors.ts";
+import { asBangerError, BangerError } from "../core/errors.ts";
 import { ensureAgentBinary } from "../disk/agent-binary.ts";
 import { ensureInitramfs } from "../disk/initramfs.ts";
 import { cloneStateDisk, ensureStateTemplate } from "../disk/state-disk.ts";
+import { connectPort } from "../guest/index.ts";
 import { ConfigFile } from "../host/config-file.ts";
 import { READY_FD_VARIABLE } from "../host/daemon-process.ts";
 import { privateDirectory } from "../host/files.ts";
 import { daemonSocket, databaseFile, type Paths, resolvePaths, vmDirectory } from "../host/paths.ts";
 import { ImageStore } from "../images/store.ts";
 import { KernelStore } from "../kernels/store.ts";
+import { PublishedPorts } from "../network/published-ports.ts";
 import { type Database, openDatabase } from "../store/database.ts";
 import { VmRepository } from "../store/vms.ts";
 import { WorkspaceRepository } from "../store/workspaces.ts";
@@ -106,6 +108,8 @@ function makeContext(
   log: Log & { level: string },
 ): VmContext & Stores {
   const consoles = new Map<string, ConsoleLog>();
+  const live = new LiveVms();
+  const vms = new VmRepository(database);
   return {
     paths,
     get config() {
@@ -116,13 +120,14 @@ function makeContext(
       log.level = read.log_level;
       return read;
     },
-    vms: new VmRepository(database),
+    vms,
     workspaces: new WorkspaceRepository(database),
     images: new ImageStore({ paths }),
     kernels: new KernelStore({ paths }),
     bootFiles: bootFiles(paths),
     drivers: makeDrivers(config.current),
-    live: new LiveVms(),
+    live,
+    ports: publishedPorts(vms, live, log),
     busy: new BusyVms(),
     log,
     consoleOf(id) {
@@ -132,6 +137,18 @@ function makeContext(
     },
     forgetConsole: (id) => void consoles.delete(id),
   };
+}
+
+function publishedPorts(vms: VmRepository, live: LiveVms, log: Log): PublishedPorts {
+  return new PublishedPorts({
+    connect: async (id, port) => {
+      const vm = live.get(id);
+      if (!vm) throw BangerError.of("guest_unreachable", { reason: "the VM does not run yet" });
+      return connectPort(await vm.guest(), port);
+    },
+    nameOf: (id) => vms.get(id)?.name,
+    warn: (facts, message) => log.warn(facts, message),
+  });
 }
 
 function bootFiles(paths: Paths): BootFiles {

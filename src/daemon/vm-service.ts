@@ -12,6 +12,7 @@ import type {
 } from "../api/schemas.ts";
 import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
+import { checkDistinct, type PortMapping } from "../core/port-mapping.ts";
 import type { Work } from "../core/stage.ts";
 import type { GuestSession } from "../guest/index.ts";
 import { hostSize } from "../host/vm-defaults.ts";
@@ -82,6 +83,15 @@ export class VmService {
     if (request.name !== undefined && vms.hasName(request.name))
       throw BangerError.of("vm_name_taken", { name: request.name });
 
+    const publish = (request.publish ?? []).map(
+      (port): PortMapping => ({
+        address: port.address ?? null,
+        hostPort: port.host_port ?? 0,
+        guestPort: port.guest_port,
+      }),
+    );
+    checkDistinct(publish, "publish");
+
     const id = newVmId();
     let operation: Operation | null = null;
     if (request.lease) {
@@ -104,11 +114,13 @@ export class VmService {
           memoryMib: request.memory_mib,
           diskBytes: request.disk_bytes,
           nested: request.nested ?? false,
+          publish,
           autoRemove: request.auto_remove ?? false,
         },
         work,
       );
-      if (request.start !== false) await this.#firstStart(record, request.wait ?? "agent", work);
+      if (request.start === false) this.#context.ports.close(id);
+      else await this.#firstStart(record, request.wait ?? "agent", work);
       if (request.workspace) await this.#firstPrepare(record, request.workspace, work);
     });
     return operation;

@@ -103,7 +103,8 @@ export class ChannelDuplex extends Duplex {
 
   override _destroy(error: Error | null, callback: Callback): void {
     this.#inflow.discard();
-    this.#onAbandoned();
+    // When both directions ended in order the guest ends the stream by itself, after the last byte is where it belongs.
+    if (!this.readableEnded || !this.#outflow.ended) this.#onAbandoned();
     callback(error);
   }
 }

@@ -32,6 +32,8 @@ export interface CreateOptions {
   readonly diskBytes?: number;
   /** Expose virtualization to the guest. */
   readonly nested?: boolean;
+  /** Ports of this host that lead into the guest while it runs. */
+  readonly publish?: readonly PublishOptions[];
   /** Default true. */
   readonly start?: boolean;
   /** What to wait for. Default `agent`: commands can run. */
@@ -49,6 +51,15 @@ export interface CreateOptions {
 export interface Images extends Store<Image> {
   /** One that is here: by name, digest or unique beginning of its digest. @throws image_not_found | image_ambiguous */
   get(ref: string): Promise<ImageDetails>;
+}
+
+/** A TCP port of the guest and where this host listens for it. */
+export interface PublishOptions {
+  /** An IP address of this host; by default both loopback addresses. */
+  readonly address?: string | null;
+  /** 0 or absent: a free one, told by `sandbox.info.publish`. */
+  readonly hostPort?: number;
+  readonly guestPort: number;
 }
 
 /** A store of images or of kernels. */
@@ -163,7 +174,7 @@ export class Banger implements Disposable {
 }
 
 async function createRequest(options: CreateOptions): Promise<CreateVm> {
-  const { name, image, kernel, driver, nested, start, wait, autoRemove, lease, workspace } = options;
+  const { name, image, kernel, driver, nested, publish, start, wait, autoRemove, lease, workspace } = options;
   return {
     ...(await completeSizes(options)),
     ...(name !== undefined && { name }),
@@ -171,6 +182,13 @@ async function createRequest(options: CreateOptions): Promise<CreateVm> {
     ...(kernel !== undefined && { kernel }),
     ...(driver !== undefined && { driver }),
     ...(nested !== undefined && { nested }),
+    ...(publish && {
+      publish: publish.map(({ address = null, hostPort = 0, guestPort }) => ({
+        address,
+        host_port: hostPort,
+        guest_port: guestPort,
+      })),
+    }),
     ...(start !== undefined && { start }),
     ...(wait !== undefined && { wait }),
     ...(autoRemove !== undefined && { auto_remove: autoRemove }),

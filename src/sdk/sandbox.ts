@@ -9,6 +9,7 @@ import type {
   SetVm,
   StopVm,
   Vm,
+  VmPorts,
   VmState,
   VmStats,
   WaitFor,
@@ -18,6 +19,7 @@ import { connectPort } from "./connect-port.ts";
 import type { Copied, CopyOptions } from "./copy.ts";
 import { Execution } from "./execution.ts";
 import { Files } from "./files.ts";
+import { type Forward, type ForwardOptions, forwardPort } from "./forward-port.ts";
 import { type FollowOptions, perform } from "./operations.ts";
 import { segment, type Transport } from "./transport.ts";
 import { Workspace } from "./workspace.ts";
@@ -226,6 +228,16 @@ export class Sandbox implements AsyncDisposable {
   logs(options: { follow?: boolean; tail?: number; signal?: AbortSignal } = {}): Promise<Readable> {
     const { follow, tail, signal } = options;
     return this.#transport.open(`${this.#path}/logs`, { query: { follow, tail }, signal });
+  }
+
+  /** Makes a port of this host lead into the guest until it is closed or this process ends. @throws port_unavailable */
+  forward(options: ForwardOptions): Promise<Forward> {
+    return forwardPort(this.#transport, this.#path, options);
+  }
+
+  /** What listens in the guest, and which ports of the host lead into it. */
+  ports(): Promise<VmPorts> {
+    return this.#transport.json(`${this.#path}/ports`);
   }
 
   /** What the guest uses now. */

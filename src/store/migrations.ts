@@ -45,4 +45,7 @@ export const MIGRATIONS: readonly string[] = [
      settled_ns    TEXT NOT NULL,
      pending_tree  TEXT
    ) STRICT`,
+  // 4: the network of VMs. `publish` is JSON, a list of core/port-mapping.ts' PortMapping.
+  `ALTER TABLE vms ADD COLUMN nat INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE vms ADD COLUMN publish TEXT NOT NULL DEFAULT '[]'`,
 ];

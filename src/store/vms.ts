@@ -1,6 +1,7 @@
 /** The VM repository: typed records in, typed records out. Knows SQL and nothing of machines. */
 import type { SQLInputValue } from "node:sqlite";
 import { BangerError } from "../core/errors.ts";
+import type { PortMapping } from "../core/port-mapping.ts";
 import type { Database } from "./database.ts";
 
 const SQLITE_CONSTRAINT_UNIQUE = 2067;
@@ -33,6 +34,10 @@ export interface VmRecord {
   /** The guest may not know the name or have the disk size that this record says yet: seen to at the next start at the latest. */
   readonly unsettled: boolean;
   readonly nested: boolean;
+  /** Outbound network. */
+  readonly nat: boolean;
+  /** Ports of the host that lead into it while it runs. */
+  readonly publish: readonly PortMapping[];
   readonly autoRemove: boolean;
   readonly createdAt: number;
   readonly startedAt: number | null;
@@ -51,6 +56,7 @@ export type VmChange = Partial<
     | "memoryMib"
     | "diskBytes"
     | "unsettled"
+    | "nat"
     | "state"
     | "reason"
     | "autoRemove"
@@ -77,6 +83,8 @@ const COLUMNS: Record<keyof VmRecord, string> = {
   diskBytes: "disk_bytes",
   unsettled: "unsettled",
   nested: "nested",
+  nat: "nat",
+  publish: "publish",
   autoRemove: "auto_remove",
   createdAt: "created_at",
   startedAt: "started_at",
@@ -146,6 +154,8 @@ function toRecord(row: Record<string, unknown>): VmRecord {
     ...record,
     unsettled: record.unsettled === 1,
     nested: record.nested === 1,
+    nat: record.nat === 1,
+    publish: fromJson(record.publish),
     autoRemove: record.autoRemove === 1,
     boot: fromJson(record.boot),
     machine: fromJson(record.machine),

@@ -4,6 +4,7 @@ import type { Work } from "../core/stage.ts";
 import type { Paths } from "../host/paths.ts";
 import type { Image } from "../images/store.ts";
 import type { Kernel } from "../kernels/store.ts";
+import type { PublishedPorts } from "../network/published-ports.ts";
 import type { VmRepository } from "../store/vms.ts";
 import type { WorkspaceRepository } from "../store/workspaces.ts";
 import type { Drivers } from "../vmm/drivers.ts";
@@ -51,6 +52,7 @@ export interface VmContext {
   readonly drivers: Drivers;
   readonly live: LiveVms;
   readonly busy: BusyVms;
+  readonly ports: PublishedPorts;
   readonly log: Log;
   /** The console log of a VM, running or not. */
   consoleOf(id: string): ConsoleLog;

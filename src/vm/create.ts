@@ -2,6 +2,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { BangerError } from "../core/errors.ts";
 import { newId, newName } from "../core/ids.ts";
+import type { PortMapping } from "../core/port-mapping.ts";
 import type { Work } from "../core/stage.ts";
 import { GIB, MIB } from "../core/units.ts";
 import type { HostSize } from "../core/vm-defaults.ts";
@@ -22,6 +23,7 @@ export interface CreateRequest {
   readonly memoryMib: number;
   readonly diskBytes: number;
   readonly nested: boolean;
+  readonly publish: readonly PortMapping[];
   readonly autoRemove: boolean;
 }
 
@@ -47,19 +49,21 @@ export function checkFitsHost(request: { vcpu: number; memoryMib: number }, host
 }
 
 /**
- * Creates the VM in state `stopped`.
- * @throws vm_name_taken | driver_unavailable | no_space | image and kernel errors | operation_cancelled; nothing is left then
+ * Creates the VM in state `stopped`. Its ports are listened on from the beginning, so that nobody takes them meanwhile; who
+ * does not start it closes them.
+ * @throws vm_name_taken | port_unavailable | driver_unavailable | no_space | image and kernel errors | operation_cancelled; nothing is left then
  */
 export async function createVm(context: VmContext, request: CreateRequest, work: Work): Promise<VmRecord> {
   if (request.name !== undefined && context.vms.hasName(request.name)) {
     throw BangerError.of("vm_name_taken", { name: request.name });
   }
   const { driver } = await context.drivers.select(request.driver, request.nested ? ["nested"] : []);
-  const kernel = await context.kernels.ensure(request.kernel, work);
-  const image = await context.images.ensure(request.image, work);
-
   const undo = new UndoStack();
   try {
+    const publish = await context.ports.open(request.id, request.publish);
+    undo.push(() => context.ports.close(request.id));
+    const kernel = await context.kernels.ensure(request.kernel, work);
+    const image = await context.images.ensure(request.image, work);
     work.report.stage("creating", `${request.diskBytes / GIB}G disk`);
     const record = insertRecord(context, {
       id: request.id,
@@ -77,6 +81,8 @@ export async function createVm(context: VmContext, request: CreateRequest, work:
       diskBytes: request.diskBytes,
       unsettled: false,
       nested: request.nested,
+      nat: false,
+      publish,
       autoRemove: request.autoRemove,
       createdAt: Date.now(),
       startedAt: null,

@@ -16,6 +16,8 @@ export class LiveVm {
   ending = false;
   /** The signal that the user had it killed with. */
   killedWith: KillSignal | null = null;
+  /** Called once when it is no longer live, however that came. */
+  onRemoved: () => void = () => {};
   #session: Promise<GuestSession> | null = null;
 
   constructor(id: string, machine: Machine, console: ConsoleLog) {
@@ -90,7 +92,9 @@ export class LiveVms {
   }
 
   remove(vm: LiveVm): void {
-    if (this.#vms.get(vm.id) === vm) this.#vms.delete(vm.id);
+    if (this.#vms.get(vm.id) !== vm) return;
+    this.#vms.delete(vm.id);
+    vm.onRemoved();
   }
 
   all(): LiveVm[] {

@@ -88,7 +88,7 @@ async function carryOut(
       await machine?.kill();
       return context.vms.update(vm.id, { state: "stopped", reason: action.reason, machine: null });
     case "adopt":
-      if (machine) adopt(context, vm, machine);
+      if (machine) await adopt(context, vm, machine);
   }
 }
 
@@ -101,9 +101,11 @@ async function finishChange(context: VmContext, vm: VmRecord, live: LiveVm): Pro
   }
 }
 
-function adopt(context: VmContext, vm: VmRecord, machine: Machine): void {
+async function adopt(context: VmContext, vm: VmRecord, machine: Machine): Promise<void> {
   const live = new LiveVm(vm.id, machine, context.consoleOf(vm.id));
+  live.onRemoved = () => context.ports.close(vm.id);
   context.live.add(live);
+  await context.ports.restore(vm.id, vm.publish);
   watchExit(context, live);
   if (vm.state !== "starting") {
     if (vm.unsettled) void finishChange(context, vm, live);

@@ -30,9 +30,19 @@ const CONSOLE_TAIL_LINES = 12;
 /**
  * Starts a stopped VM and returns once it is `running` and what `wait` asks for holds.
  * On failure no monitor is left; the VM is `error` with the reason (`stopped` when cancelled).
- * @throws boot_failed | driver_unavailable | operation_cancelled
+ * @throws port_unavailable (nothing was begun then) | boot_failed | driver_unavailable | operation_cancelled
  */
 export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, work: Work): Promise<void> {
+  await context.ports.open(vm.id, vm.publish);
+  try {
+    await startWithPorts(context, vm, wait, work);
+  } catch (error) {
+    context.ports.close(vm.id);
+    throw error;
+  }
+}
+
+async function startWithPorts(context: VmContext, vm: VmRecord, wait: WaitFor, work: Work): Promise<void> {
   const launchedAt = Date.now();
   const { file_sync } = await context.readConfig(); // a file that cannot be used is told before anything is booted
   const identity = hostIdentity(context.paths);
@@ -56,6 +66,7 @@ export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, w
         files: file_sync,
         work,
       });
+      live.onRemoved = () => context.ports.close(vm.id);
       watchExit(context, live);
       if (wait === "system") await settle(session, work);
     } catch (error) {

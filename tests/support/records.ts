@@ -18,6 +18,8 @@ export function vmRecord(change: Partial<VmRecord> = {}): VmRecord {
     diskBytes: 8 * 1024 ** 3,
     unsettled: false,
     nested: false,
+    nat: false,
+    publish: [],
     autoRemove: false,
     createdAt: 1_700_000_000_000,
     startedAt: null,

@@ -5,11 +5,14 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { temporaryFolder } from "./temporary.ts";
 
-export async function socketPair(t: TestContext): Promise<{ near: Socket; far: Socket }> {
+export async function socketPair(
+  t: TestContext,
+  options: { readonly allowHalfOpen?: boolean } = {},
+): Promise<{ near: Socket; far: Socket }> {
   const path = join(temporaryFolder(t), "s");
-  const server = createServer({ pauseOnConnect: true }).listen(path);
+  const server = createServer({ pauseOnConnect: true, ...options }).listen(path);
   await once(server, "listening");
-  const near = connect(path);
+  const near = connect({ path, ...options });
   const [far] = (await once(server, "connection")) as [Socket];
   server.close();
   for (const socket of [near, far]) {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { KILL_SIGNALS } from "../../core/signals.ts";
 import { GIB, MIB } from "../../core/units.ts";
 import { bytes, milliseconds, storeRef, timestamp } from "./common.ts";
+import { publishedPort, publishPorts } from "./ports.ts";
 import { prepareWorkspace, workspace } from "./workspaces.ts";
 
 export const LIMITS = {
@@ -40,6 +41,7 @@ export const vm = z
     disk_bytes: bytes,
     disk_used_bytes: bytes.describe("blocks that the disk takes on the host"),
     nested: z.boolean(),
+    publish: z.array(publishedPort),
     auto_remove: z.boolean().describe("deleted when the client that made it is done (--rm)"),
     created_at: timestamp,
     started_at: timestamp.nullable(),
@@ -65,6 +67,7 @@ export const createVm = z
     memory_mib: z.int().min(LIMITS.memoryMib.min).max(LIMITS.memoryMib.max),
     disk_bytes: z.int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max),
     nested: z.boolean().optional(),
+    publish: publishPorts.optional().describe("ports of the host that lead into the guest while it runs"),
     start: z.boolean().optional().describe("default true"),
     wait: waitFor.optional(),
     auto_remove: z.boolean().optional(),

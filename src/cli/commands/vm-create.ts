@@ -3,6 +3,7 @@ import type { Vm } from "../../sdk/index.ts";
 import { define, flag, json, quiet } from "../command.ts";
 import { withHostPackages } from "../host-packages.ts";
 import { defaultsNote, machineOptions, resolveMachine, specLine } from "../options/machine.ts";
+import { notePublished } from "../terminal/ports.ts";
 import { withProgress } from "../terminal/progress.ts";
 
 export default define({
@@ -30,6 +31,7 @@ export default define({
         banger.create({ ...machine, start: !options.noStart, keep: true }, following),
       ),
     );
+    if (!options.quiet) notePublished(context, vm.info);
     return vm.info;
   },
   render: (vm) => `${vm.name}\n`,

@@ -1,6 +1,7 @@
 import { formatSize, MIB } from "../../core/units.ts";
 import type { Vm } from "../../sdk/index.ts";
 import { define, flag, json } from "../command.ts";
+import { portText } from "../terminal/ports.ts";
 import { table } from "../terminal/table.ts";
 import { type Style, since, usage } from "../terminal/view.ts";
 
@@ -19,7 +20,7 @@ export default define({
   },
   render: (vms, { style, now }) =>
     table(
-      ["NAME", "STATE", "IMAGE", "DRIVER", "VCPU", "MEM", "DISK", "UPTIME"],
+      ["NAME", "STATE", "IMAGE", "DRIVER", "VCPU", "MEM", "DISK", "PORTS", "UPTIME"],
       vms.map((vm) => [
         vm.name,
         colourState(vm.state, style),
@@ -28,6 +29,7 @@ export default define({
         String(vm.vcpu),
         formatSize(vm.memory_mib * MIB),
         usage(vm.disk_used_bytes, vm.disk_bytes),
+        vm.publish.map(portText).join(", ") || "-",
         vm.state === "running" ? since(vm.started_at, now) : "-",
       ]),
     ),

@@ -9,6 +9,7 @@ import { commandOptions } from "../options/guest-command.ts";
 import { defaultsNote, type Machine, machineOptions, resolveMachine, specLine } from "../options/machine.ts";
 import { prepareOptions, refuseWorkspace, workspaceOptions } from "../options/workspace.ts";
 import { type DryRun, renderDryRun } from "../terminal/plan-view.ts";
+import { notePublished } from "../terminal/ports.ts";
 import { withProgress } from "../terminal/progress.ts";
 
 const runOptions = {
@@ -48,6 +49,7 @@ export default define({
     ["banger vm run -d --name box", "a VM in the background"],
     ["banger vm run --image python:3.12-slim -- python3 -c 'print(1)'", "an image of a registry"],
     ["banger vm run --image nginx", "what the image itself runs, as docker run does"],
+    ["banger vm run -d -p 8080:80", "port 8080 here leads to port 80 in the guest, as long as the VM runs"],
   ],
   notes: defaultsNote,
   handler: async ({ args: [path], options, command }, context): Promise<Ran> => {
@@ -63,6 +65,7 @@ export default define({
     if (!options.quiet) context.note(specLine(machine, (await context.status()).driver));
     const workspace = path === undefined ? undefined : { path, ...prepareOptions(options) };
     const vm = await make(banger, { ...machine, ...(workspace && { workspace }) }, options, context);
+    if (!options.quiet) notePublished(context, vm.info);
     if (!options.quiet) context.note(`ready in ${formatDuration(performance.now() - begun)}`);
     try {
       const toRun = command ?? (workspace ? undefined : await imageCommand(banger, vm));

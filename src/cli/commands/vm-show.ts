@@ -1,6 +1,7 @@
 import { formatDuration, formatSize, MIB } from "../../core/units.ts";
 import type { Vm } from "../../sdk/index.ts";
 import { define, json } from "../command.ts";
+import { portText } from "../terminal/ports.ts";
 import { fields } from "../terminal/table.ts";
 import { since, usage, type View } from "../terminal/view.ts";
 import { colourState } from "./vm-list.ts";
@@ -29,6 +30,7 @@ export function renderVm(vm: Vm, { style, now }: View): string {
     ["vcpu", vm.vcpu],
     ["memory", formatSize(vm.memory_mib * MIB)],
     ["disk", `${usage(vm.disk_used_bytes, vm.disk_bytes)} used on this host`],
+    ["ports", vm.publish.length > 0 ? vm.publish.map(portText).join(", ") : null],
     ["nested", vm.nested ? "yes" : null],
     ["removed", vm.auto_remove ? "when the command that made it ends (--rm)" : null],
     ["created", vm.created_at],

@@ -1,10 +1,12 @@
 /** The options that say what VM to make, shared by `run` and `create`. */
 import { BangerError } from "../../core/errors.ts";
 import { checkName } from "../../core/ids.ts";
+import type { PortMapping } from "../../core/port-mapping.ts";
+import { checkDistinct, formatMapping, parsePortMapping } from "../../core/port-mapping.ts";
 import { formatSize, GIB, MIB, parseSize } from "../../core/units.ts";
 import type { HostSize, VmDefaults } from "../../core/vm-defaults.ts";
 import type { CreateOptions, DaemonStatus } from "../../sdk/index.ts";
-import { choice, flag, parsed, text, type Values } from "../command.ts";
+import { choice, flag, parsed, parsedList, text, type Values } from "../command.ts";
 
 /** What the contract accepts (src/api LIMITS; a test keeps them equal). Not imported: that would load the schemas. */
 export const LIMITS = {
@@ -33,6 +35,11 @@ export const machineOptions = {
   kernel: text("--kernel <kernel>", "kernel to boot"),
   ...sizeOptions,
   driver: choice("--driver <driver>", "what runs the VM", ["auto", "qemu"]),
+  publish: parsedList(
+    "-p, --publish <[address:][host]:guest>",
+    "a port of this host that leads into the guest; on loopback unless an address is given, a free one when host is left out (repeatable)",
+    (text) => parsePortMapping(text, "--publish"),
+  ),
   nested: flag("--nested", "virtualization inside the guest"),
   wait,
   yes: flag("-y, --yes", "install missing host packages without asking"),
@@ -71,7 +78,9 @@ const outside = (what: string, value: string, accepted: string) =>
 
 /** The VM to ask for, every size explicit. */
 export type Machine = CreateOptions &
-  Required<Pick<CreateOptions, "image" | "vcpu" | "memoryMib" | "diskBytes">>;
+  Required<Pick<CreateOptions, "image" | "vcpu" | "memoryMib" | "diskBytes">> & {
+    readonly publish?: readonly PortMapping[];
+  };
 
 /** Fills in what was not asked for, and refuses what this host cannot give. Pure. */
 export function completeMachine(
@@ -80,7 +89,8 @@ export function completeMachine(
   defaultImage: string,
   host: HostSize,
 ): Machine {
-  const { name, image, kernel, driver, nested, wait } = options;
+  const { name, image, kernel, driver, nested, publish, wait } = options;
+  checkDistinct(publish, "--publish");
   const machine = {
     image: image ?? defaultImage,
     vcpu: options.vcpu ?? defaults.vcpu.value,
@@ -97,6 +107,7 @@ export function completeMachine(
     ...(kernel !== undefined && { kernel }),
     ...(driver !== undefined && { driver }),
     ...(nested && { nested }),
+    ...(publish.length > 0 && { publish }),
     ...(wait !== undefined && { wait }),
   };
 }
@@ -142,6 +153,7 @@ export function specLine(machine: Machine, driver: DaemonStatus["driver"]): stri
     `${formatSize(machine.diskBytes)} disk`,
     `${driver.name}${accelerator}`,
     machine.image,
+    ...(machine.publish ? [`ports ${machine.publish.map(formatMapping).join(", ")}`] : []),
   ];
   return `spec: ${parts.join(" | ")}`;
 }

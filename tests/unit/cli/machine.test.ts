@@ -21,6 +21,7 @@ const nothing = {
   diskSize: undefined,
   driver: undefined,
   nested: false,
+  publish: [],
   wait: undefined,
   yes: false,
 };
@@ -77,6 +78,7 @@ describe("completeMachine", () => {
       memory: 512,
       diskSize: GIB,
       nested: true,
+      publish: [{ address: null, hostPort: 8080, guestPort: 80 }],
     };
     assert.deepEqual(completeMachine(asked, defaults, "debian-slim", host), {
       name: "box",
@@ -85,6 +87,7 @@ describe("completeMachine", () => {
       memoryMib: 512,
       diskBytes: GIB,
       nested: true,
+      publish: asked.publish,
     });
   });
 
@@ -109,6 +112,8 @@ test("the spec line names sizes, driver, accelerator and image", () => {
   const machine = completeMachine(nothing, defaults, "debian-slim", host);
   const line = (detail: string) => specLine(machine, { name: "qemu", usable: true, detail });
   assert.equal(line("QEMU 7.2 with KVM"), "spec: 2 vcpu | 2048 MiB | 8G disk | qemu/kvm | debian-slim");
+  const ports = { ...machine, publish: [{ address: "::1", hostPort: 0, guestPort: 80 }] };
+  assert.match(specLine(ports, { name: "qemu", usable: true, detail: "" }), / \| ports \[::1\]:0:80$/);
   assert.equal(
     line("software emulation (TCG): /dev/kvm is not there, so no KVM"),
     "spec: 2 vcpu | 2048 MiB | 8G disk | qemu/tcg | debian-slim",

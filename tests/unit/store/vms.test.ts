@@ -19,6 +19,8 @@ test("a record comes back as it went in, with every field", (t) => {
     state: "running",
     reason: "because 'it' \"is\"; DROP TABLE vms",
     nested: true,
+    nat: true,
+    publish: [{ address: "::1", hostPort: 8080, guestPort: 80 }],
     autoRemove: true,
     startedAt: 1,
     bootId: "boot",
