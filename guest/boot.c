@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "cmdline.h"
 #include "console.h"
 #include "disks.h"
 #include "init.h"
@@ -62,24 +63,6 @@ static void loopback_up(void)
         close(fd);
 }
 
-/* `banger.init=PATH` of the kernel command line. */
-static bool chosen_init(char *path, size_t cap)
-{
-    char line[4097] = "";
-    int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, line, sizeof line - 1) : 0;
-    if (fd >= 0)
-        close(fd);
-    line[n > 0 ? n : 0] = 0;
-    for (char *word = strtok(line, " \n"); word != NULL; word = strtok(NULL, " \n")) {
-        if (strncmp(word, "banger.init=/", 13) == 0) {
-            snprintf(path, cap, "%s", word + 12);
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool executable(const char *path)
 {
     struct stat st;
@@ -98,7 +81,7 @@ static bool is_bare_busybox(const char *path)
 static bool find_init(char *path, size_t cap)
 {
     static const char *const candidates[] = {"/sbin/init", "/usr/lib/systemd/systemd", "/lib/systemd/systemd"};
-    if (chosen_init(path, cap)) {
+    if (cmdline_value("banger.init", path, cap)) {
         if (executable(path))
             return true;
         console_say("banger.init=%s cannot be executed, looking for another init", path);

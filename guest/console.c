@@ -8,6 +8,8 @@
 #include <sys/reboot.h>
 #include <unistd.h>
 
+#include "cmdline.h"
+
 void console_open(void)
 {
     int fd = open("/dev/console", O_RDWR | O_NOCTTY);
@@ -52,7 +54,7 @@ void console_fatal(const char *format, ...)
     va_end(args);
     sync();
     usleep(100000); /* lets a slow serial line finish */
-    reboot(RB_POWER_OFF);
+    reboot(cmdline_off());
     for (;;)
         pause();
 }

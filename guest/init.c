@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cmdline.h"
 #include "console.h"
 #include "loop.h"
 
@@ -113,7 +114,7 @@ static void go_down(const struct boot_facts *facts, pid_t agent, bool again, int
     snprintf(state, sizeof state, "/proc/self/fd/%d", facts->state_fd);
     mount(NULL, state, NULL, MS_REMOUNT | MS_RDONLY | MS_NOATIME, NULL);
     sync();
-    reboot(again ? RB_AUTOBOOT : RB_POWER_OFF);
+    reboot(again ? RB_AUTOBOOT : cmdline_off());
     console_fatal("power off");
 }
 

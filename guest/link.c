@@ -154,10 +154,28 @@ int link_listen_unix(struct mux *m, const char *path)
     return rename(a.sun_path, path);
 }
 
+/*
+ * Tells a host that waits for it that this side listens from now on: the attempt to connect is all there is to see. A host
+ * that does not wait refuses, which changes nothing.
+ */
+static void knock(unsigned port)
+{
+    struct sockaddr_vm a = {.svm_family = AF_VSOCK, .svm_port = port, .svm_cid = VMADDR_CID_HOST};
+    int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, (struct sockaddr *)&a, sizeof a) != 0 && errno != EINPROGRESS)
+        perror("banger-agent: knock");
+    close(fd);
+}
+
 int link_listen_vsock(struct mux *m, unsigned port)
 {
     struct sockaddr_vm a = {.svm_family = AF_VSOCK, .svm_port = port, .svm_cid = VMADDR_CID_ANY};
-    return listen_on(m, socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), (struct sockaddr *)&a, sizeof a);
+    if (listen_on(m, socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), (struct sockaddr *)&a, sizeof a) != 0)
+        return -1;
+    knock(port + 1);
+    return 0;
 }
 
 int link_open_port(struct mux *m, const char *device)

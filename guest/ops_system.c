@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "cmdline.h"
 #include "job.h"
 #include "loop.h"
 #include "ops.h"
@@ -390,13 +391,13 @@ void op_poweroff(struct stream *s, struct fields f)
     if (down_asked)
         return;
     down_asked = true;
-    down_reboot = again;
+    down_reboot = again || cmdline_off() == RB_AUTOBOOT;
     if (agent.role == ROLE_HOSTED) {
         timer_set(&down_timer, 50 * MS, down_fire); /* the answer leaves first */
         return;
     }
     if (agent.role == ROLE_INIT) {
-        sigqueue(1, SIGRTMIN + (again ? 5 : 4), (union sigval){.sival_int = (int)grace});
+        sigqueue(1, SIGRTMIN + (down_reboot ? 5 : 4), (union sigval){.sival_int = (int)grace});
         return;
     }
     /* Processes of ours belong to no unit: systemd would wait for stubborn ones up to 90 s. */

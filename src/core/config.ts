@@ -42,9 +42,10 @@ export const configSchema = z.strictObject({
     .default("debian-slim")
     .describe("The image of a VM that is made without `--image`."),
   driver: z
-    .enum(["auto", "qemu"])
+    .enum(["auto", "firecracker", "qemu"])
     .default("auto")
     .describe("What runs VMs; `auto` takes the best one that this host can use."),
+  firecracker_bin: program("The Firecracker program; without it `firecracker` on PATH."),
   qemu_bin: program("The QEMU program; without it `qemu-system-x86_64` on PATH."),
   vm_defaults: z
     .strictObject({

@@ -125,7 +125,7 @@ function makeContext(
     images: new ImageStore({ paths }),
     kernels: new KernelStore({ paths }),
     bootFiles: bootFiles(paths),
-    drivers: makeDrivers(config.current),
+    drivers: makeDrivers(config.current, paths.cache),
     live,
     ports: publishedPorts(vms, live, log),
     busy: new BusyVms(),

@@ -20,7 +20,7 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
   const rows = await Promise.all([
     guarded("architecture", async () => checkArchitecture()),
     guarded("node", async () => checkNode()),
-    guarded("driver", () => checkDriver(config.driver, makeDrivers(config).all())),
+    guarded("driver", () => checkDriver(config.driver, makeDrivers(config, paths.cache).all())),
     guarded("host tools", checkTools),
     guarded("image builds", checkImageBuilds),
     guarded("folders", () => checkFolders(paths)),

@@ -1,5 +1,5 @@
 /** Processes by identity: a pid alone may be another process tomorrow, pid and start time together may not. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Start time (clock ticks since boot, field 22 of /proc/PID/stat) or null when there is no such process or it is a zombie. */
 export function startTime(pid: number): string | null {
@@ -53,6 +53,18 @@ export function signalInnermost(
   }
 }
 
+/** This user's processes that were started with a variable of that value in their environment. */
+export function findByEnvironment(name: string, value: string): { pid: number; pidStart: string }[] {
+  return readdirSync("/proc").flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return [];
+    const pidStart = startTime(Number(entry)); // before the look: what it then shows belongs to this very process
+    const environment = readOr(`/proc/${entry}/environ`, "");
+    return pidStart !== null && environment.split("\0").includes(`${name}=${value}`)
+      ? [{ pid: Number(entry), pidStart }]
+      : [];
+  });
+}
+
 /** A process and everything below it. */
 function family(pid: number): number[] {
   return [pid, ...childrenOf(pid).flatMap(family)];
@@ -64,18 +76,19 @@ export function residentBytes(pid: number): number {
 }
 
 function residentOf(pid: number): number {
-  try {
-    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
-    return Number(kib ?? 0) * 1024;
-  } catch {
-    return 0;
-  }
+  const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readOr(`/proc/${pid}/status`, ""))?.[1];
+  return Number(kib ?? 0) * 1024;
 }
 
 function childrenOf(pid: number): number[] {
+  return readOr(`/proc/${pid}/task/${pid}/children`, "").split(" ").filter(Boolean).map(Number);
+}
+
+/** Processes end at any moment, and others' are closed to us. */
+function readOr(path: string, otherwise: string): string {
   try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ").filter(Boolean).map(Number);
+    return readFileSync(path, "utf8");
   } catch {
-    return [];
+    return otherwise;
   }
 }

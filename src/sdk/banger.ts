@@ -25,7 +25,7 @@ export interface CreateOptions {
   readonly name?: string;
   readonly image?: string;
   readonly kernel?: string;
-  readonly driver?: "auto" | "qemu";
+  readonly driver?: "auto" | "firecracker" | "qemu";
   /** Sizes default to the configuration, else to a share of the host. */
   readonly vcpu?: number;
   readonly memoryMib?: number;

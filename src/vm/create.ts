@@ -58,6 +58,13 @@ export async function createVm(context: VmContext, request: CreateRequest, work:
     throw BangerError.of("vm_name_taken", { name: request.name });
   }
   const { driver } = await context.drivers.select(request.driver, request.nested ? ["nested"] : []);
+  if (request.vcpu > driver.maxVcpu) {
+    throw BangerError.of("driver_unavailable", {
+      driver: driver.name,
+      reason: `it gives a VM at most ${driver.maxVcpu} vcpus`,
+      fix: "ask for fewer --vcpu, or choose another --driver",
+    });
+  }
   const undo = new UndoStack();
   try {
     const publish = await context.ports.open(request.id, request.publish);

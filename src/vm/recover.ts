@@ -5,6 +5,7 @@ import { silent } from "../core/stage.ts";
 import { vmDirectory, workspaceDirectory } from "../host/paths.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { Machine, MachineHandle } from "../vmm/driver.ts";
+import { endStrayMonitor } from "../vmm/monitor-process.ts";
 import { hostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import { deleteVm } from "./delete.ts";
@@ -37,7 +38,7 @@ export async function recoverVms(context: VmContext, bootedAt: number): Promise<
     actions.map(async (action) => {
       context.log.info({ ...action }, "reconcile");
       if (action.kind === "remove_folder") {
-        await endStray(context, join(folder, action.name));
+        endStrayMonitor(join(folder, action.name));
         return rm(join(folder, action.name), { recursive: true, force: true });
       }
       const vm = byId.get(action.id);
@@ -60,18 +61,15 @@ async function findMachines(context: VmContext, vms: readonly VmRecord[]): Promi
       const handle = vm.machine as MachineHandle | null;
       if (!handle) {
         // A daemon that died between launch and record leaves a monitor that only its folder knows.
-        if (vm.state === "starting") await endStray(context, vmDirectory(context.paths, vm.id));
+        if (vm.state === "starting") endStrayMonitor(vmDirectory(context.paths, vm.id));
         return null;
       }
       const machine = await context.drivers.byName(handle.driver).adopt(handle);
+      if (!machine) endStrayMonitor(vmDirectory(context.paths, vm.id)); // its jail may be gone, and it not
       return machine && ([vm.id, machine] as const);
     }),
   );
   return new Map(found.filter((entry) => entry !== null));
-}
-
-async function endStray(context: VmContext, directory: string): Promise<void> {
-  for (const driver of context.drivers.all()) await driver.endStray(directory);
 }
 
 async function carryOut(

@@ -6,7 +6,7 @@ import type { Duplex, Readable } from "node:stream";
 import type { KillSignal } from "../core/signals.ts";
 import type { DriverFeatures } from "./features.ts";
 
-export type DriverName = "qemu";
+export type DriverName = "firecracker" | "qemu";
 export type Accelerator = "kvm" | "tcg";
 
 /** Whether a driver can be used on this host now, and why. */
@@ -95,6 +95,8 @@ export interface Machine {
 export interface Driver {
   readonly name: DriverName;
   readonly features: DriverFeatures;
+  /** Most vcpus of a VM. */
+  readonly maxVcpu: number;
   probe(): Promise<DriverStatus>;
   /**
    * Starts the monitor and returns as soon as it answers; the guest boots on.
@@ -110,6 +112,4 @@ export interface Driver {
   restore(spec: LaunchSpec, folder: string, signal: AbortSignal): Promise<Machine>;
   /** Finds a monitor again by pid + start time + socket; null when it is not (any more) that process. */
   adopt(handle: MachineHandle): Promise<Machine | null>;
-  /** Ends a monitor that still serves the sockets of a VM folder although no record knows it (a crash between launch and record). */
-  endStray(directory: string): Promise<void>;
 }

@@ -2,10 +2,13 @@
 import { BangerError } from "../core/errors.ts";
 import type { Driver, DriverStatus } from "./driver.ts";
 import { type Feature, requireFeatures } from "./features.ts";
+import { firecrackerDriver } from "./firecracker/driver.ts";
+import { chooseAccelerator } from "./qemu/accelerator.ts";
 import { qemuDriver } from "./qemu/driver.ts";
 
 /** Keys of config.toml that drivers look at. */
 export interface DriverConfig {
+  readonly firecracker_bin?: string | undefined;
   readonly qemu_bin?: string | undefined;
 }
 
@@ -58,7 +61,12 @@ export class Drivers {
   }
 }
 
-export const makeDrivers = (config: DriverConfig): Drivers => new Drivers([qemuDriver(config)]);
+/** @param cache banger's cache folder */
+export const makeDrivers = (config: DriverConfig, cache: string): Drivers =>
+  new Drivers([
+    firecrackerDriver({ program: config.firecracker_bin, cache, accelerator: chooseAccelerator }),
+    qemuDriver(config),
+  ]);
 
 function refusalOf(
   { name }: { readonly name: string },

@@ -1,16 +1,19 @@
 /** Starts a monitor's process in its jail and waits until it answers. What is the same for every driver. */
 import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { watch } from "node:fs";
 import { open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { killProcess, startTime } from "../host/processes.ts";
-import { startDetached } from "../host/run.ts";
+import { findByEnvironment, killProcess, startTime } from "../host/processes.ts";
+import { childEnvironment, startDetached } from "../host/run.ts";
 import { bubblewrapArguments, type Confinement, usableBubblewrap } from "./jail/bubblewrap.ts";
 
 const ANSWER_MS = 20_000;
 const REFUSED_MS = 5;
 const LOG = "vmm.log";
+/** Says in a monitor's environment which VM's folder it was started for. Nobody but its starter can set it. */
+const MARK = "BANGER_VM_FOLDER";
 
 export interface MonitorCommand {
   /** For messages. */
@@ -33,7 +36,7 @@ export interface MonitorProcess {
 /**
  * Starts the monitor in `confinement.writable`, which is the VM's folder; what it says goes to `vmm.log` there.
  * @param connect called whenever the folder changes, until it succeeds: a monitor makes its sockets while it starts.
- *   Rejections mean "not yet"
+ *   ENOENT and ECONNREFUSED mean "not yet"
  * @throws Error with the monitor's own last words; the process is gone then
  */
 export async function startMonitor<M>(
@@ -53,6 +56,7 @@ export async function startMonitor<M>(
     const stdio = ["ignore", command.stdout ?? log.fd, log.fd] as const;
     child = await startDetached(program, args, {
       cwd: folder,
+      env: childEnvironment({ [MARK]: folder }),
       stdio: command.inherited === undefined ? stdio : [...stdio, command.inherited],
     });
   } finally {
@@ -63,9 +67,21 @@ export async function startMonitor<M>(
     return await untilAnswering(command.title, child, folder, () => connect(started), signal);
   } catch (error) {
     killProcess(started);
+    await ended(child);
     if (signal.aborted) throw error;
     throw new Error((await lastWords(folder)) || (error as Error).message, { cause: error });
   }
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.ref();
+  await once(child, "exit");
+}
+
+/** Ends a monitor that was started for a VM's folder although no record knows it (a crash between launch and record). */
+export function endStrayMonitor(folder: string): void {
+  for (const stray of findByEnvironment(MARK, folder)) killProcess(stray);
 }
 
 /** The last line of what a monitor wrote to its log; empty when there is none. */
@@ -106,12 +122,15 @@ async function untilAnswering<M>(
       trying = true;
       while (again && !finished) {
         again = false;
-        const machine = await connect().catch(async (error: NodeJS.ErrnoException) => {
+        try {
+          const machine = await connect();
+          return finish(() => resolve(machine));
+        } catch (error) {
+          const { code } = error as NodeJS.ErrnoException;
           // The last socket is there but not listened on yet. That it is, in a moment, changes nothing in the folder.
-          if (error.code === "ECONNREFUSED") again = await delay(REFUSED_MS, true);
-          return null;
-        });
-        if (machine) return finish(() => resolve(machine));
+          if (code === "ECONNREFUSED") again = await delay(REFUSED_MS, true);
+          else if (code !== "ENOENT") return finish(() => reject(error));
+        }
       }
       trying = false;
     };

@@ -107,7 +107,7 @@ function row(cells: readonly (string | number)[]): string {
 }
 
 function drivers(): string {
-  const all = makeDrivers({}).all();
+  const all = makeDrivers({}, "").all();
   const rows = Object.entries(FEATURES).map(([feature, { what, option }]) =>
     row([
       option ? `${what} (\`${option}\`)` : what,
@@ -125,6 +125,7 @@ anything is made.
 ${row(["", ...all.map(({ name }) => name)])}
 ${row(["---", ...all.map(() => "---")])}
 ${rows.join("\n")}
+${row(["Most vcpus", ...all.map(({ maxVcpu }) => maxVcpu)])}
 
 KVM counts as usable when the device opens for this user and a hardware backend (kvm_intel, kvm_amd) is loaded; a device alone
 proves nothing. Without it, only drivers that run in software work, and banger says so.

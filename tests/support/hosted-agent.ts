@@ -17,7 +17,7 @@ const GUEST = fileURLToPath(new URL("../../guest", import.meta.url));
 const OPEN_MS = 20_000;
 
 /** Compiled when its sources changed. */
-function agentBinary(): string {
+export function agentBinary(): string {
   execFileSync("make", ["-s", "-C", GUEST, "sanitize"], { stdio: ["ignore", "inherit", "inherit"] });
   return join(GUEST, "build/banger-agent-asan");
 }

@@ -6,8 +6,8 @@ import { text } from "node:stream/consumers";
 import { before, describe, test } from "node:test";
 import { type GuestSession, openGuest, startProcess } from "../../src/guest/index.ts";
 import type { LaunchSpec, Machine } from "../../src/vmm/driver.ts";
-import { makeDrivers } from "../../src/vmm/drivers.ts";
 import { leftProcesses } from "../support/command.ts";
+import { eachDriver } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
 
@@ -25,18 +25,17 @@ async function output(session: GuestSession, script: string): Promise<string> {
 
 const home = await makeHome();
 
-for (const driver of makeDrivers({}).all()) {
-  describe(`a machine on ${driver.name}`, async () => {
-    const status = await driver.probe();
+for (const { title, driver, status } of await eachDriver(home)) {
+  describe(`a machine on ${title}`, async () => {
     if (!status.usable) return test("saves its state", (t) => t.skip(status.reason));
-    const of = (name: string) => join(home.path, `${driver.name}-${name}`);
+    const of = (name: string) => join(home.path, `${title}-${name}`);
     const saved = join(of("source"), "saved");
     let spec: LaunchSpec;
     let source: Machine;
     let session: GuestSession;
 
     before(async () => {
-      spec = await launchSpec(home, `${driver.name}-source`, status.accelerator);
+      spec = await launchSpec(home, `${title}-source`, status.accelerator);
       source = await driver.launch(spec, quietly.signal);
       session = await greet(source);
     });

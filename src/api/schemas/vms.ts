@@ -62,7 +62,7 @@ export const createVm = z
     name: z.string().optional().describe("DNS label; a two-word name is made when absent"),
     image: z.string().min(1).max(512).optional(),
     kernel: z.string().min(1).max(128).optional(),
-    driver: z.enum(["auto", "qemu"]).optional(),
+    driver: z.enum(["auto", "firecracker", "qemu"]).optional(),
     vcpu: z.int().min(LIMITS.vcpu.min).max(LIMITS.vcpu.max),
     memory_mib: z.int().min(LIMITS.memoryMib.min).max(LIMITS.memoryMib.max),
     disk_bytes: z.int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max),

@@ -34,7 +34,7 @@ export const machineOptions = {
   image: text("--image <image>", "name of an image here, a recipe, or [registry/]path[:tag][@digest]"),
   kernel: text("--kernel <kernel>", "kernel to boot"),
   ...sizeOptions,
-  driver: choice("--driver <driver>", "what runs the VM", ["auto", "qemu"]),
+  driver: choice("--driver <driver>", "what runs the VM", ["auto", "firecracker", "qemu"]),
   publish: parsedList(
     "-p, --publish <[address:][host]:guest>",
     "a port of this host that leads into the guest; on loopback unless an address is given, a free one when host is left out (repeatable)",

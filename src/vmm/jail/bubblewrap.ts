@@ -11,7 +11,7 @@ export interface Confinement {
   readonly writable: string;
   /** Files visible read-only, at their own paths. */
   readonly readOnly: readonly string[];
-  /** Device nodes to pass through, such as /dev/kvm. */
+  /** Device nodes to pass through, such as /dev/kvm; the monitor itself tells best what it misses. */
   readonly devices: readonly string[];
 }
 
@@ -24,7 +24,7 @@ export function bubblewrapArguments(confinement: Confinement, command: readonly 
     ...["--uid", "65534", "--gid", "65534"],
     ...SYSTEM.flatMap((path) => ["--ro-bind-try", path, path]),
     ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
-    ...confinement.devices.flatMap((path) => ["--dev-bind", path, path]),
+    ...confinement.devices.flatMap((path) => ["--dev-bind-try", path, path]),
     ...confinement.readOnly.flatMap((path) => ["--ro-bind", path, path]),
     ...["--bind", confinement.writable, confinement.writable, "--chdir", confinement.writable],
     "--",

@@ -3,15 +3,15 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../../core/errors.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
-import { connectUnix } from "../../host/unix-socket.ts";
 import type { Driver, DriverStatus, LaunchSpec, Machine, MachineHandle } from "../driver.ts";
 import { lastWords, startMonitor } from "../monitor-process.ts";
 import { qemuArguments, SOCKETS, tscFrequency } from "./arguments.ts";
 import { connectMachine, type QemuMachine } from "./machine.ts";
 import { findQemu, probeQemu } from "./probe.ts";
-import { Qmp } from "./qmp.ts";
 import { openState } from "./state-file.ts";
 
+/** Of the machine type microvm. */
+const MAX_VCPU = 288;
 /** Starts with the machine stopped, waiting for a state to load. */
 const RESTORE = ["-S", "-incoming", "defer"];
 
@@ -21,6 +21,7 @@ export function qemuDriver(config: { readonly qemu_bin?: string | undefined }): 
   const program = () => findQemu(config.qemu_bin);
   return {
     name: "qemu",
+    maxVcpu: MAX_VCPU,
     features: { emulation: true, nested: true, growDisk: true, pause: true, snapshot: true },
     probe: async () => {
       status ??= probeQemu(config.qemu_bin);
@@ -39,7 +40,6 @@ export function qemuDriver(config: { readonly qemu_bin?: string | undefined }): 
       }
     },
     adopt,
-    endStray,
   };
 }
 
@@ -84,12 +84,7 @@ async function start(
     ...(inherited === undefined ? {} : { inherited }),
   };
   const handle = { driver: "qemu", directory: spec.directory, accelerator: spec.accelerator } as const;
-  try {
-    return await startMonitor(command, (process) => connectMachine({ ...handle, ...process }), signal);
-  } catch (error) {
-    await endStray(spec.directory);
-    throw error;
-  }
+  return startMonitor(command, (process) => connectMachine({ ...handle, ...process }), signal);
 }
 
 async function adopt(handle: MachineHandle): Promise<Machine | null> {
@@ -98,14 +93,6 @@ async function adopt(handle: MachineHandle): Promise<Machine | null> {
     killProcess(handle); // alive, but nobody can control it any more
     return null;
   });
-}
-
-async function endStray(directory: string): Promise<void> {
-  const socket = await connectUnix(join(directory, SOCKETS.qmp)).catch(() => null);
-  if (!socket) return;
-  const qmp = await Qmp.open(socket).catch(() => null);
-  qmp?.execute("quit").catch(() => {});
-  await qmp?.closed;
 }
 
 /** The host's time stamp counter frequency as far as the kernel tells it; null when it does not. */

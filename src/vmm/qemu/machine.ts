@@ -43,8 +43,8 @@ export class QemuMachine implements Machine {
     this.console = console;
     this.#qmp = qmp;
     // The channel itself stays open when the agent is gone: without this, whoever waits for an answer waits forever.
-    qmp.onPortClosed = (id) => {
-      if (id === AGENT_PORT) this.#agent?.destroy();
+    qmp.onPort = (id, open) => {
+      if (id === AGENT_PORT && !open) this.#agent?.destroy();
     };
     this.exited = qmp.closed.then(() => this.#explain());
   }

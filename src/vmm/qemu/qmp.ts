@@ -16,8 +16,8 @@ export class Qmp {
   readonly closed: Promise<void>;
   /** Why the guest went down, as QEMU told in its last SHUTDOWN event, e.g. `guest-shutdown`, `guest-panic`. */
   shutdownReason: string | null = null;
-  /** Called when the guest closes a serial port, with its id: whoever had it open there has ended. */
-  onPortClosed: (id: string) => void = () => {};
+  /** Called when the guest opens or closes a serial port; closed means that whoever had it open there has ended. */
+  onPort: (id: string, open: boolean) => void = () => {};
   #migration: PromiseWithResolvers<void> | null = null;
   readonly #socket: Socket;
   readonly #waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = [];
@@ -77,7 +77,7 @@ export class Qmp {
       const { reason, id, open, status } = message.data ?? {};
       if (message.event === "MIGRATION") this.#migrationIs(status);
       if (message.event === "SHUTDOWN" && typeof reason === "string") this.shutdownReason = reason;
-      if (message.event === "VSERPORT_CHANGE" && open === false) this.onPortClosed(String(id));
+      if (message.event === "VSERPORT_CHANGE") this.onPort(String(id), open === true);
       return;
     }
     const waiting = this.#waiting.shift();

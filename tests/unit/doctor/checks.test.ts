@@ -37,6 +37,15 @@ describe("the driver", () => {
     assert.match(slow.detail, /^qemu\/tcg \(chosen by the configuration\): QEMU 9.0.0/);
   });
 
+  test("says in the same line why a better one is not used", async () => {
+    const absent = { usable: false, reason: "firecracker is not installed", fix: "", packages: [] } as const;
+    const { detail } = await checkDriver("auto", [
+      { name: "firecracker", probe: async () => absent },
+      ...driver({ ...usable, accelerator: "kvm" }),
+    ]);
+    assert.equal(detail, "qemu/kvm: QEMU 9.0.0, the reason; not firecracker: firecracker is not installed");
+  });
+
   test("fails with the fix when none can be used", async () => {
     const refused = { usable: false, reason: "too old", fix: "get a newer one", packages: [] } as const;
     assert.deepEqual(await checkDriver("auto", driver(refused)), {

@@ -73,14 +73,19 @@ test("a SHUTDOWN event without a reason that is text says nothing", async (t) =>
   assert.equal(qmp.shutdownReason, null);
 });
 
-test("a port that the guest closes is told with its id", async (t) => {
+test("a port that the guest opens or closes is told with its id", async (t) => {
   const { qmp, far } = await monitor(t, () => "");
-  const told = new Promise((resolve) => {
-    qmp.onPortClosed = resolve;
+  const told: [string, boolean][] = [];
+  const both = new Promise<void>((resolve) => {
+    qmp.onPort = (id, open) => void (told.push([id, open]) === 2 && resolve());
   });
   far.write('{"event": "VSERPORT_CHANGE", "data": {"open": true, "id": "other"}}\n');
   far.write('{"event": "VSERPORT_CHANGE", "data": {"open": false, "id": "port"}}\n');
-  assert.equal(await told, "port");
+  await both;
+  assert.deepEqual(told, [
+    ["other", true],
+    ["port", false],
+  ]);
 });
 
 for (const [name, garbage] of [

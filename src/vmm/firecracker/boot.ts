@@ -1,0 +1,86 @@
+/** The calls that bring a VM up, in order. Pure. Paths within the VM's folder are relative: Firecracker runs in it. */
+import type { LaunchSpec } from "../driver.ts";
+import type { Call } from "./api.ts";
+
+/** Names within the VM's folder. Relative, so that they fit into a socket's address, and into a snapshot of another VM. */
+export const FILES = {
+  api: "api.sock",
+  vsock: "vsock.sock",
+  console: "console.fifo",
+  log: "log.fifo",
+} as const;
+
+/** Names of a saved state's files within its folder. */
+export const SAVED = { devices: "firecracker.state", memory: "memory" } as const;
+
+/** 0 to 2 are reserved; the number means nothing between a VM and its own Firecracker. */
+const GUEST_CID = 3;
+
+/** Where Firecracker sees what it boots from. */
+export interface SharedFiles {
+  readonly kernel: string;
+  readonly initramfs: string;
+  readonly base: string;
+  readonly modules: string;
+  readonly state: string;
+}
+
+/** Everything before the start. The guest finds its disks by their order: Firecracker gives them serials of its own. */
+export function configuration(
+  spec: Pick<LaunchSpec, "vcpu" | "memoryMib" | "kernelArgs">,
+  files: SharedFiles,
+): readonly Call[] {
+  const disk = (id: string, path: string, writable = false): Call => ({
+    name: "PUT /drives/{drive_id}",
+    body: {
+      drive_id: id,
+      path_on_host: path,
+      // The root is the initramfs's business. A root device would be put first, and added to the kernel's command line.
+      is_root_device: false,
+      is_read_only: !writable,
+      // A sync in the guest is an fsync on the host; what is never written needs none.
+      cache_type: writable ? "Writeback" : "Unsafe",
+    },
+  });
+  return [
+    {
+      name: "PUT /machine-config",
+      body: { vcpu_count: spec.vcpu, mem_size_mib: spec.memoryMib, smt: false },
+    },
+    {
+      name: "PUT /boot-source",
+      body: {
+        kernel_image_path: files.kernel,
+        initrd_path: files.initramfs,
+        boot_args: kernelCommandLine(spec.kernelArgs),
+      },
+    },
+    disk("base", files.base),
+    disk("state", files.state, true),
+    disk("modules", files.modules),
+    { name: "PUT /vsock", body: { guest_cid: GUEST_CID, uds_path: FILES.vsock } },
+    { name: "PUT /entropy", body: {} },
+  ];
+}
+
+export const START: Call = { name: "PUT /actions", body: { action_type: "InstanceStart" } };
+
+/**
+ * `reboot=k` resets through the keyboard controller, which is how a guest ends Firecracker: it has no power button, hence
+ * `banger.off` for the agent. No PCI bus is looked for; the i8042 is only there to reset.
+ */
+export function kernelCommandLine(more: readonly string[]): string {
+  return [
+    "console=ttyS0",
+    "quiet",
+    "panic=-1",
+    "reboot=k",
+    "pci=off",
+    "i8042.noaux",
+    "i8042.nomux",
+    "i8042.dumbkbd",
+    "cryptomgr.notests",
+    "banger.off=reset",
+    ...more,
+  ].join(" ");
+}

@@ -1,0 +1,137 @@
+/** A running Firecracker, started by this daemon or found again. */
+import { join, relative } from "node:path";
+import type { Duplex, Readable } from "node:stream";
+import { BangerError } from "../../core/errors.ts";
+import type { KillSignal } from "../../core/signals.ts";
+import { readFifo } from "../../host/fifo.ts";
+import { killProcess, residentBytes, signalInnermost } from "../../host/processes.ts";
+import { connectUnix } from "../../host/unix-socket.ts";
+import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
+import { endStrayMonitor, lastWords } from "../monitor-process.ts";
+import { type Call, call, describe, drivePath } from "./api.ts";
+import { FILES, SAVED } from "./boot.ts";
+import { ApiConnection } from "./http.ts";
+import { connectGuest } from "./vsock.ts";
+
+const KEPT_LOG = 16 * 1024;
+/** It answers at once, unless it hangs or is stopped. */
+const ANSWER_MS = 10_000;
+
+/** Connects to the API socket in the machine's folder; rejects with the system's error when nobody answers in time. */
+export async function connectMachine(handle: MachineHandle): Promise<FirecrackerMachine> {
+  const connection = new ApiConnection(await connectUnix(join(handle.directory, FILES.api)));
+  const late = setTimeout(() => connection.close(), ANSWER_MS);
+  try {
+    await describe(connection);
+    return new FirecrackerMachine(handle, connection);
+  } catch (error) {
+    connection.close();
+    throw error;
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+export class FirecrackerMachine implements Machine {
+  readonly handle: MachineHandle;
+  readonly console: Readable;
+  readonly exited: Promise<MachineExit>;
+  readonly #connection: ApiConnection;
+  readonly #consoleClosed: Promise<unknown>;
+  readonly #gone = new AbortController();
+  #log = "";
+  #killed = false;
+
+  constructor(handle: MachineHandle, connection: ApiConnection) {
+    this.handle = handle;
+    this.#connection = connection;
+    this.console = readFifo(join(handle.directory, FILES.console));
+    this.#consoleClosed = new Promise((resolve) => this.console.once("close", resolve));
+    // Read all the time, so that there is always room for the last words.
+    const log = readFifo(join(handle.directory, FILES.log)).on("data", (chunk: Buffer) => {
+      this.#log = (this.#log + chunk.toString("utf8")).slice(-KEPT_LOG);
+    });
+    const logged = new Promise((resolve) => log.once("close", resolve));
+    this.exited = Promise.all([connection.closed, logged]).then(() => {
+      this.#gone.abort(new Error("Firecracker ended"));
+      return this.#explain();
+    });
+  }
+
+  /** Makes calls, all at once where one does not depend on another. @throws driver_failed of the first that is refused */
+  async calls(calls: readonly Call[]): Promise<void> {
+    const results = await Promise.allSettled(calls.map((each) => call(this.#connection, each)));
+    const refused = results.find((result) => result.status === "rejected");
+    if (refused) throw refused.reason;
+  }
+
+  async connectAgent(): Promise<Duplex> {
+    try {
+      return await connectGuest(join(this.handle.directory, FILES.vsock), this.#gone.signal);
+    } catch (error) {
+      throw BangerError.of("guest_unreachable", { reason: (error as Error).message }, { cause: error });
+    }
+  }
+
+  answers(): Promise<boolean> {
+    return describe(this.#connection).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Firecracker has nothing to end in order: its disks are as safe as the guest's last sync made them. */
+  async kill(): Promise<void> {
+    this.#killed = true;
+    killProcess(this.handle);
+    endStrayMonitor(this.handle.directory); // should its jail have died before it
+    this.console.resume(); // its end is seen only by reading; the jail holds it open, too
+    await Promise.all([this.#connection.closed, this.#consoleClosed]);
+  }
+
+  signal(signal: KillSignal): void {
+    signalInnermost(this.handle, `SIG${signal}`);
+  }
+
+  pause(): Promise<void> {
+    return this.calls([{ name: "PATCH /vm", body: { state: "Paused" } }]);
+  }
+
+  resume(): Promise<void> {
+    return this.calls([{ name: "PATCH /vm", body: { state: "Resumed" } }]);
+  }
+
+  async saveState(folder: string, signal: AbortSignal): Promise<void> {
+    const within = relative(this.handle.directory, folder);
+    const body = {
+      snapshot_type: "Full",
+      snapshot_path: join(within, SAVED.devices),
+      mem_file_path: join(within, SAVED.memory),
+    } as const;
+    await this.calls([{ name: "PUT /snapshot/create", body }]);
+    signal.throwIfAborted();
+  }
+
+  /** The same path once more: Firecracker then looks at the file's size anew. */
+  async stateDiskResized(): Promise<void> {
+    const path_on_host = await drivePath(this.#connection, "state");
+    await this.calls([{ name: "PATCH /drives/{drive_id}", body: { drive_id: "state", path_on_host } }]);
+  }
+
+  async residentBytes(): Promise<number> {
+    return residentBytes(this.handle.pid);
+  }
+
+  async #explain(): Promise<MachineExit> {
+    if (this.#killed) return { expected: true, reason: "ended by banger" };
+    // It says so when its guest resets, which is also how a guest powers off here.
+    if (/Vmm is stopping|exit_code=0/i.test(this.#log)) {
+      return { expected: true, reason: "the guest powered itself off or rebooted" };
+    }
+    const said = this.#log.trim().split("\n").at(-1) || (await lastWords(this.handle.directory));
+    return {
+      expected: false,
+      reason: said ? `Firecracker ended: ${said}` : "Firecracker was killed or crashed",
+    };
+  }
+}

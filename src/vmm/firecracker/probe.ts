@@ -1,0 +1,61 @@
+/** Whether Firecracker can be used on this host. */
+import { run } from "../../host/run.ts";
+import type { DriverStatus } from "../driver.ts";
+import { usableBubblewrap } from "../jail/bubblewrap.ts";
+import { findProgram } from "../program.ts";
+import type { AcceleratorChoice } from "../qemu/accelerator.ts";
+
+const PROGRAM = "firecracker";
+/** The oldest whose API has everything that banger calls. */
+export const OLDEST = "1.5.0";
+/** The API description that the driver is tested against; newer ones are used with a word of warning. */
+export const TESTED = "1.17";
+
+/** @param configured `firecracker_bin` of config.toml */
+export const findFirecracker = (configured: string | undefined) =>
+  findProgram(PROGRAM, "firecracker_bin", configured);
+
+export async function probeFirecracker(
+  configured: string | undefined,
+  accelerator: () => Promise<AcceleratorChoice>,
+): Promise<DriverStatus> {
+  const refuse = (reason: string, fix: string): DriverStatus => ({
+    usable: false,
+    reason,
+    fix,
+    packages: [],
+  });
+  const found = await findFirecracker(configured);
+  if (found.path === null) return refuse(found.problem, found.fix);
+  const said = await run(found.path, ["--version"]).then(
+    ({ stdout }) => stdout,
+    (error: Error) => error.message,
+  );
+  const version = /^Firecracker v(\d+\.\d+\.\d+)/m.exec(said)?.[1];
+  if (version === undefined)
+    return refuse(`${found.path} does not tell a version of Firecracker (${said.split("\n")[0]})`, REPLACE);
+  if (older(version, OLDEST))
+    return refuse(`Firecracker ${version} is too old, ${OLDEST} is needed`, REPLACE);
+  const { accelerator: kind, why } = await accelerator();
+  if (kind !== "kvm") return refuse(`it needs KVM; here is ${why}`, "use --driver qemu, which works without");
+  const notes = [
+    older(TESTED, version) ? `; newer than ${TESTED}, which banger is tested with` : "",
+    (await usableBubblewrap())
+      ? ""
+      : "; bubblewrap is missing or not permitted, so it runs with its own filter only",
+  ];
+  return { usable: true, version: `Firecracker ${version}`, accelerator: "kvm", why: why + notes.join("") };
+}
+
+const REPLACE =
+  "get a release from github.com/firecracker-microvm/firecracker and name it in config.toml as firecracker_bin";
+
+/** Pure. Compared in as many parts as `than` has. */
+export function older(version: string, than: string): boolean {
+  const [a, b] = [version, than].map((text) => text.split(".").map(Number)) as [number[], number[]];
+  for (const [index, part] of b.entries()) {
+    const mine = a[index] ?? Number.POSITIVE_INFINITY;
+    if (mine !== part) return mine < part;
+  }
+  return false;
+}

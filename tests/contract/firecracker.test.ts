@@ -1,0 +1,290 @@
+/** The Firecracker driver against a double that enforces Firecracker's published API, in front of the agent's own program. */
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, before, describe, type TestContext, test } from "node:test";
+import { openGuest, startProcess } from "../../src/guest/index.ts";
+import { isAlive, killProcess } from "../../src/host/processes.ts";
+import type { Driver, LaunchSpec, Machine } from "../../src/vmm/driver.ts";
+import type { CallName } from "../../src/vmm/firecracker/api.ts";
+import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
+import { endStrayMonitor } from "../../src/vmm/monitor-process.ts";
+import { leftProcesses } from "../support/command.ts";
+import { bodySchema, readDescription, resolved, wrongRequest } from "../support/firecracker/description.ts";
+import { installDouble, recordedCalls } from "../support/firecracker/install.ts";
+import type { Plan, RecordedCall } from "../support/firecracker/plan.ts";
+import { RULES } from "../support/firecracker/rules.ts";
+import { agentBinary } from "../support/hosted-agent.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+
+const signal = new AbortController().signal;
+const CONFIGURATION: CallName[] = [
+  "PUT /machine-config",
+  "PUT /boot-source",
+  "PUT /drives/{drive_id}",
+  "PUT /vsock",
+  "PUT /entropy",
+];
+
+interface Bed {
+  readonly driver: Driver;
+  readonly spec: LaunchSpec;
+  /** Lets a machine live until the end of the test. */
+  keep(machine: Machine): Machine;
+  calls(): RecordedCall[];
+  /** The calls' methods and paths. */
+  sequence(): string[];
+}
+
+/** A double, a driver that uses it, and files that only look like a kernel and disks. */
+async function bed(t: TestContext, plan: Partial<Plan>): Promise<Bed> {
+  const folder = temporaryFolder(t);
+  double.plan(plan);
+  const directory = join(folder, "vm");
+  mkdirSync(directory, { mode: 0o700 });
+  const file = (name: string, content = "") => {
+    writeFileSync(join(folder, name), content);
+    return join(folder, name);
+  };
+  writeFileSync(join(directory, "state.ext4"), "");
+  const machines: Machine[] = [];
+  t.after(async () => {
+    for (const machine of machines) await machine.kill();
+    assert.deepEqual(await leftProcesses(directory), [], "nothing may be left");
+  });
+  return {
+    driver: firecrackerDriver({
+      program: double.program,
+      cache: join(folder, "cache"),
+      accelerator: async () => ({ accelerator: "kvm", why: "the double needs none" }),
+    }),
+    spec: {
+      id: "vm-double",
+      directory,
+      vcpu: 2,
+      memoryMib: 512,
+      accelerator: "kvm",
+      kernel: file("vmlinux", "\x7fELF\x02\x01 and so on"),
+      initramfs: file("initramfs"),
+      kernelArgs: ["banger.init=/sbin/init"],
+      disks: { base: file("base"), modules: file("modules"), state: join(directory, "state.ext4") },
+      nested: false,
+    },
+    keep: (machine) => {
+      machine.console.resume();
+      machines.push(machine);
+      return machine;
+    },
+    calls: () => recordedCalls(directory),
+    sequence: () => recordedCalls(directory).map(({ method, path }) => `${method} ${path}`),
+  };
+}
+
+// One for all: whether bubblewrap works is found out once per process.
+const home = mkdtempSync(join(tmpdir(), "banger-double-"));
+after(() => rmSync(home, { recursive: true }));
+const double = await installDouble(home);
+process.env.PATH = `${double.path}:${process.env.PATH}`;
+
+const launched = async ({ driver, spec, keep }: Bed): Promise<Machine> =>
+  keep(await driver.launch(spec, signal));
+
+async function says(machine: Machine, script: string): Promise<string> {
+  const session = await openGuest(await machine.connectAgent(), { timeoutMs: 20_000 });
+  const process = await startProcess(session, { argv: ["/bin/sh", "-c", script] });
+  const said = await text(process.stdout);
+  session.close();
+  return said;
+}
+
+const START = [
+  "GET /",
+  "PUT /machine-config",
+  "PUT /boot-source",
+  "PUT /drives/base",
+  "PUT /drives/state",
+  "PUT /drives/modules",
+  "PUT /vsock",
+  "PUT /entropy",
+  "PUT /actions",
+];
+
+describe("the Firecracker driver", () => {
+  let agent: string;
+  before(() => {
+    agent = agentBinary();
+  });
+
+  test("starts a VM with described calls in order, and its agent answers over vsock", async (t) => {
+    const it = await bed(t, { guest: "agent", agent });
+    const machine = await launched(it);
+    assert.equal(await says(machine, "echo $((6 * 7))"), "42\n");
+    assert.deepEqual(it.sequence(), START);
+    assert.equal(await says(machine, "echo again"), "again\n");
+    const drives = it.calls().filter(({ path }) => path.startsWith("/drives/"));
+    assert.deepEqual(
+      drives.map(({ body }) => (body as { is_read_only: boolean }).is_read_only),
+      [true, false, true],
+    );
+  });
+
+  test("pauses, resumes, saves, restores and grows with described calls", async (t) => {
+    const it = await bed(t, { guest: "agent", agent });
+    const machine = await launched(it);
+    await machine.pause();
+    const saved = join(it.spec.directory, "saved");
+    mkdirSync(saved);
+    await machine.saveState(saved, signal);
+    await machine.resume();
+    await machine.stateDiskResized(1024);
+    assert.equal(await says(machine, "echo on"), "on\n");
+    assert.deepEqual(it.sequence().slice(START.length), [
+      "PATCH /vm",
+      "PUT /snapshot/create",
+      "PATCH /vm",
+      "GET /vm/config",
+      "PATCH /drives/state",
+    ]);
+    await machine.kill();
+    assert.deepEqual(await machine.exited, { expected: true, reason: "ended by banger" });
+
+    const before = it.calls().length;
+    const copy = it.keep(await it.driver.restore(it.spec, saved, signal));
+    await copy.resume();
+    assert.equal(await says(copy, "echo restored"), "restored\n");
+    assert.deepEqual(it.sequence().slice(before), ["GET /", "PUT /snapshot/load", "PATCH /vm"]);
+  });
+
+  test("saving what runs is refused in Firecracker's own words", async (t) => {
+    const it = await bed(t, {});
+    const machine = await launched(it);
+    await assert.rejects(machine.saveState(it.spec.directory, signal), {
+      code: "driver_failed",
+      message: /save the VM's state: Create snapshot error: the microVM is not paused\.$/,
+    });
+  });
+
+  for (const name of [...CONFIGURATION, "PUT /actions"] as const) {
+    test(`${name}: a refusal is passed on word by word, and nothing is left`, async (t) => {
+      const it = await bed(t, { refuse: { [name]: "Firecracker says: no, because \u001b[1m of reasons" } });
+      await assert.rejects(
+        it.driver.launch(it.spec, signal),
+        (error: Error & { code: string; hint: string }) => {
+          assert.equal(error.code, "driver_failed");
+          assert.match(error.message, /: Firecracker says: no, because \\x1b\[1m of reasons$/);
+          assert.notEqual(error.hint, "");
+          return true;
+        },
+      );
+    });
+
+    test(`${name}: a Firecracker that dies there fails the start, and nothing is left`, async (t) => {
+      const it = await bed(t, { dieAt: name });
+      await assert.rejects(it.driver.launch(it.spec, signal), { code: "driver_failed" });
+    });
+  }
+
+  for (const dieAt of ["start", "listening"] as const) {
+    test(`one that dies at ${dieAt} fails the start with its last words`, async (t) => {
+      const it = await bed(t, { dieAt });
+      await assert.rejects(it.driver.launch(it.spec, signal), /dies at the start|ended/);
+    });
+  }
+
+  test("an API socket that never appears: cancelling the start ends it at once", async (t) => {
+    const it = await bed(t, { mute: true });
+    const cancel = new AbortController();
+    setTimeout(() => cancel.abort(), 300);
+    await assert.rejects(it.driver.launch(it.spec, cancel.signal), { name: "AbortError" });
+  });
+
+  test("its death is noticed at once, also while somebody waits for the guest", async (t) => {
+    const it = await bed(t, { guest: "none" });
+    const machine = await launched(it);
+    const waiting = assert.rejects(machine.connectAgent(), { code: "guest_unreachable" });
+    killProcess(machine.handle);
+    const exit = await machine.exited;
+    assert.equal(exit.expected, false);
+    await waiting;
+    assert.equal(await machine.answers(), false);
+  });
+
+  test("one whose jail died before it is ended all the same", async (t) => {
+    const it = await bed(t, { guest: "none" });
+    const machine = await launched(it);
+    process.kill(machine.handle.pid, "SIGKILL");
+    await machine.kill();
+    assert.deepEqual(await leftProcesses(it.spec.directory), []);
+  });
+
+  test("a daemon that comes later finds it again, and one that knows no record ends it", async (t) => {
+    const it = await bed(t, { guest: "agent", agent });
+    const machine = await launched(it);
+    const found = await it.driver.adopt(machine.handle);
+    assert.ok(found);
+    it.keep(found);
+    assert.equal(await says(found, "echo found"), "found\n");
+    assert.equal(await it.driver.adopt({ ...machine.handle, pidStart: "1" }), null);
+    endStrayMonitor(it.spec.directory);
+    await Promise.all([machine.exited, found.exited]);
+    assert.equal(isAlive(machine.handle), false);
+    assert.equal(await it.driver.adopt(machine.handle), null);
+  });
+
+  test("a state of another version, or a damaged one, is refused with the reason, and nothing is left", async (t) => {
+    const it = await bed(t, {});
+    const saved = join(it.spec.directory, "saved");
+    mkdirSync(saved);
+    for (const name of ["firecracker.state", "memory"]) writeFileSync(join(saved, name), "junk");
+    await assert.rejects(it.driver.restore(it.spec, saved, signal), {
+      code: "driver_failed",
+      message: /Load snapshot error/,
+      hint: /knows its version/,
+    });
+  });
+
+  test("a kernel that is neither ELF nor a bzImage is refused before anything is started", async (t) => {
+    const it = await bed(t, {});
+    writeFileSync(it.spec.kernel, "MZ, a kernel of another kind");
+    await assert.rejects(it.driver.launch(it.spec, signal), {
+      code: "driver_unavailable",
+      message: /neither ELF nor a bzImage/,
+    });
+  });
+});
+
+describe("the double", async () => {
+  const description = await readDescription();
+  test("makes no other rules than the published description", (t) => {
+    if (!description) return t.skip("the API description is not here (BANGER_FIRECRACKER_API names it)");
+    for (const [name, { body }] of Object.entries(RULES)) {
+      const [method = "", path = ""] = name.split(" ");
+      const schema = bodySchema(description, method, path);
+      assert.ok(schema, name);
+      assert.deepEqual([...(body.required ?? [])].sort(), [...(schema.required ?? [])].sort(), name);
+      for (const [field, { type, enum: values }] of Object.entries(body.properties ?? {})) {
+        const property = resolved(description, schema.properties?.[field]);
+        assert.equal(property?.type, type, `${name} ${field}`);
+        for (const value of values ?? [])
+          assert.ok(property?.enum?.includes(value), `${name} ${field} ${String(value)}`);
+      }
+    }
+  });
+
+  test("knows a wrong call by the description", (t) => {
+    if (!description) return t.skip("the API description is not here (BANGER_FIRECRACKER_API names it)");
+    const wrong = (method: string, path: string, body?: unknown) =>
+      wrongRequest(description, method, path, body);
+    assert.equal(wrong("PUT", "/actions", { action_type: "InstanceStart" }), null);
+    assert.match(wrong("PUT", "/actions", { action_type: "Dance" }) ?? "", /none of/);
+    assert.match(wrong("PUT", "/vsock", { guest_cid: 2, uds_path: "x" }) ?? "", /at least 3/);
+    assert.match(wrong("PUT", "/vsock", { guest_cid: 3 }) ?? "", /missing field `uds_path`/);
+    assert.match(
+      wrong("PUT", "/vsock", { guest_cid: 3, uds_path: "x", more: 1 }) ?? "",
+      /unknown field `more`/,
+    );
+    assert.match(wrong("POST", "/vsock", {}) ?? "", /Invalid request method/);
+  });
+});

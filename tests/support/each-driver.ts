@@ -1,0 +1,36 @@
+/** Every driver, for tests of what all of them promise: QEMU, Firecracker where there is one, and the double that plays it. */
+
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Driver, DriverStatus } from "../../src/vmm/driver.ts";
+import { makeDrivers } from "../../src/vmm/drivers.ts";
+import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
+import { tscFrequency } from "../../src/vmm/qemu/arguments.ts";
+import { installDouble } from "./firecracker/install.ts";
+import type { TestHome } from "./home.ts";
+
+export interface DriverUnderTest {
+  /** A name for messages and files. */
+  readonly title: string;
+  readonly driver: Driver;
+  /** Not usable: the tests are skipped with its reason. */
+  readonly status: DriverStatus;
+}
+
+/** BANGER_TEST_FIRECRACKER names a real Firecracker. Changes this process's PATH, for the double's jail. */
+export async function eachDriver(home: TestHome): Promise<DriverUnderTest[]> {
+  const cache = join(home.path, ".cache/banger");
+  const real = makeDrivers({ firecracker_bin: process.env.BANGER_TEST_FIRECRACKER }, cache).all();
+  const all = [...real.map((driver) => ({ title: driver.name, driver })), await doubleDriver(home, cache)];
+  return Promise.all(all.map(async (each) => ({ ...each, status: await each.driver.probe() })));
+}
+
+async function doubleDriver(home: TestHome, cache: string): Promise<{ title: string; driver: Driver }> {
+  const folder = join(home.path, "double");
+  await mkdir(folder);
+  process.env.DOUBLE_TSC_KHZ ??= String(tscFrequency("", await readFile("/proc/cpuinfo", "latin1")) ?? "");
+  const { program, path } = await installDouble(folder, { guest: "qemu" });
+  process.env.PATH = `${path}:${process.env.PATH}`;
+  const accelerator = async () => ({ accelerator: "kvm", why: "the double needs none" }) as const;
+  return { title: "firecracker-double", driver: firecrackerDriver({ program, cache, accelerator }) };
+}

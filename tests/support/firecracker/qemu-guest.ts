@@ -1,0 +1,99 @@
+/**
+ * A real guest: QEMU, in software, boots exactly what was configured: the ELF kernel, the command line, the drives in their
+ * order and with serials that say nothing, as Firecracker has them. The vsock device is played by a serial port.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { untilListening } from "../../../src/daemon/listen.ts";
+import { connectUnix } from "../../../src/host/unix-socket.ts";
+import { AGENT_PORT, qemuArguments, SOCKETS } from "../../../src/vmm/qemu/arguments.ts";
+import { Qmp } from "../../../src/vmm/qemu/qmp.ts";
+import { loadMachine, saveMachine, stateFile } from "../../../src/vmm/qemu/state-file.ts";
+import type { Configured, Guest, GuestEvents } from "./guest.ts";
+
+const START_MS = 20_000;
+const KERNEL_HZ = 250;
+
+/** @param memory a file that `save` wrote: the guest goes on from there, paused */
+export async function startQemuGuest(
+  configured: Configured,
+  events: GuestEvents,
+  memory?: string,
+): Promise<Guest> {
+  const state = memory === undefined ? null : await open(memory, "r");
+  const more = state ? ["-S", "-incoming", "defer"] : [];
+  const stderr = await open("qemu.log", "w");
+  const child = spawn("qemu-system-x86_64", [...argumentsOf(configured), ...more], {
+    stdio: ["ignore", "ignore", stderr.fd, ...(state ? [state.fd] : [])],
+  });
+  child.once("exit", events.onReset);
+  await untilListening(resolve(SOCKETS.qmp), START_MS);
+  const qmp = await Qmp.open(await connectUnix(SOCKETS.qmp));
+  (await connectUnix(SOCKETS.console)).on("data", events.onConsole);
+  let listens = state !== null;
+  let bridge: Awaited<ReturnType<typeof connectUnix>> | null = null;
+  qmp.onPort = (id, isOpen) => {
+    if (id !== AGENT_PORT) return;
+    listens = isOpen;
+    if (isOpen) events.onListening();
+    else bridge?.destroy();
+  };
+  if (state) await loadMachine(qmp);
+  await state?.close();
+  await stderr.close();
+  return {
+    connect: async (port) => {
+      if (port !== 7000 || !listens) return null;
+      if (bridge && !bridge.closed) await once(bridge.destroy(), "close"); // one host at a time
+      bridge = await connectUnix(SOCKETS.agent);
+      return bridge;
+    },
+    pause: async () => void (await qmp.execute("stop")),
+    resume: async () => void (await qmp.execute("cont")),
+    save: async (target) => {
+      const folder = `${target}.saving`;
+      await mkdir(folder);
+      await saveMachine(qmp, process.cwd(), folder, new AbortController().signal);
+      await rename(stateFile(folder), target);
+      await rm(folder, { recursive: true });
+    },
+    resized: async (drive) => {
+      const file = configured.drives.find(({ drive_id }) => drive_id === drive)?.path_on_host ?? "";
+      await qmp.execute("block_resize", { device: drive, size: (await stat(file)).size });
+    },
+    end: () => void child.kill("SIGKILL"),
+  };
+}
+
+/** The driver's own arguments for a like machine, with what Firecracker does otherwise. */
+function argumentsOf({ machine, boot, drives }: Configured): string[] {
+  const path = (id: string) => drives.find(({ drive_id }) => drive_id === id)?.path_on_host ?? "";
+  const directory = dirname(resolve(path("state")));
+  const args = qemuArguments(
+    {
+      id: "double",
+      directory,
+      vcpu: machine.vcpu_count,
+      memoryMib: machine.mem_size_mib,
+      accelerator: "tcg",
+      kernel: boot?.kernel_image_path ?? "",
+      initramfs: boot?.initrd_path ?? "",
+      kernelArgs: [],
+      disks: { base: path("base"), state: path("state"), modules: path("modules") },
+      nested: false,
+    },
+    null,
+  );
+  args[args.indexOf("-append") + 1] = [boot?.boot_args ?? "", "no_timer_check", ...clock()].join(" ");
+  return args.map((argument) =>
+    argument.replace(/serial=(\w+)$/, (_, id: string) => `serial=4711-${id.length}`),
+  );
+}
+
+/** Software emulation only: what the kernel would otherwise measure against a busy host. */
+function clock(): string[] {
+  const khz = process.env.DOUBLE_TSC_KHZ;
+  return khz ? [`tsc_early_khz=${khz}`, `lpj=${Math.round((Number(khz) * 1000) / KERNEL_HZ)}`] : [];
+}
