@@ -8,7 +8,7 @@ import { VERSION } from "../core/version.ts";
 import { connectClientMessage, connectServerMessage } from "./connect.ts";
 import { execClientMessage, execServerMessage } from "./exec.ts";
 import { ROUTES, type Route } from "./routes.ts";
-import { errorBody, fileEvent, operationEvent } from "./schemas.ts";
+import { errorBody, fileEvent, lease, operationEvent } from "./schemas.ts";
 
 type Json = Record<string, unknown>;
 
@@ -20,6 +20,7 @@ const STREAMED = [
   connectServerMessage,
   operationEvent,
   fileEvent,
+  lease,
 ];
 
 export function openApiDocument(): Json {

@@ -43,10 +43,11 @@ export function makeHandlers(services: Services): Handlers {
       await services.putAway("shutdown request");
       reply.raw.once("finish", () => process.exit(0));
     },
-    openLease: async (socket) => {
+    openLease: async ({ reply }) => {
+      const sink = openEventSink(reply);
       const lease = leases.open();
-      socket.once("close", () => void leases.close(lease));
-      socket.send(JSON.stringify({ lease }));
+      sink.closed.addEventListener("abort", () => void leases.close(lease));
+      sink.send({ lease });
     },
 
     exec: (socket, params) =>

@@ -22,9 +22,8 @@ export const daemonRoutes = {
   openLease: {
     method: "GET",
     path: "/v1/lease",
-    summary:
-      'A lease: what is made under it is cleaned up when this WebSocket ends. The first text message is {"lease": id}',
-    reply: "websocket",
-    status: 101,
+    summary: "A lease: what is made under it is cleaned up when this connection ends. One server-sent Lease",
+    reply: "events",
+    status: 200,
   },
 } as const satisfies Record<string, Route>;

@@ -16,4 +16,7 @@ export const daemonStatus = z
   })
   .meta({ id: "DaemonStatus" });
 
+/** The one server-sent event of `GET /v1/lease`. */
+export const lease = z.object({ lease: z.string().describe("id, for createVm") }).meta({ id: "Lease" });
+
 export type DaemonStatus = z.infer<typeof daemonStatus>;
