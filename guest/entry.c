@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-void put_entry(struct fields_out *o, const struct fs_entry *e)
+void put_entry(struct fields_out *o, const struct fs_entry *e, const char *name)
 {
-    put_bytes(o, 1, e->name, strlen(e->name));
+    put_bytes(o, 1, name, strlen(name));
     put_str(o, 2, e->type);
     put_int(o, 3, e->mode);
     put_int(o, 4, e->uid);
@@ -16,4 +16,5 @@ void put_entry(struct fields_out *o, const struct fs_entry *e)
     put_int(o, 9, e->nlink);
     put_int(o, 10, e->ino);
     put_int(o, 11, e->dev);
+    put_sint(o, 12, e->ctime_ns);
 }

@@ -119,6 +119,7 @@ void fs_entry_from_stat(struct fs_entry *out, const char *name, const struct sta
     out->gid = st->st_gid;
     out->size = (uint64_t)st->st_size;
     out->mtime_ns = to_ns(&st->st_mtim);
+    out->ctime_ns = to_ns(&st->st_ctim);
     out->nlink = st->st_nlink;
     out->ino = st->st_ino;
     out->dev = st->st_dev;
@@ -144,6 +145,11 @@ static int entry_at(int dir, const char *path, bool follow, struct fs_entry *out
     out->target[n] = 0;
     out->has_target = true;
     return 0;
+}
+
+int fs_entry_at(int dir, const char *name, struct fs_entry *out)
+{
+    return entry_at(dir, name, false, out);
 }
 
 int fs_stat(const char *path, bool follow, struct fs_entry *out, struct failure *f)

@@ -24,6 +24,7 @@ struct fs_entry {
     uint32_t gid;
     uint64_t size;
     int64_t mtime_ns;
+    int64_t ctime_ns;
     uint64_t nlink;
     uint64_t ino;
     uint64_t dev;
@@ -39,6 +40,9 @@ int fs_stat_fd(int fd, const char *path, struct fs_entry *out, struct failure *f
 
 /* Opens a regular file for op 12 at `offset`; a fifo or device never blocks. Returns the fd or -1. */
 int fs_read_open(const char *path, uint64_t offset, struct fs_entry *out, struct failure *f);
+
+/* Describes `name` in an open directory, symlinks not followed. 0, or -1 with errno; ENOENT when it is gone. */
+int fs_entry_at(int dir, const char *name, struct fs_entry *out);
 
 /* Fills everything but `target` from a stat buffer. */
 void fs_entry_from_stat(struct fs_entry *out, const char *name, const struct stat *st);

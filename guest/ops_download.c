@@ -9,12 +9,14 @@
 #include "fsops.h"
 #include "ops.h"
 #include "tar_out.h"
+#include "tree_list.h"
 
 struct download {
     /* The next bytes: their number, 0 = all sent, -1 = failed. */
     ssize_t (*fill)(struct download *d, uint8_t *buf, size_t cap, struct failure *f);
     struct tar_out *tar;
     struct fs_list *list;
+    struct tree_list *tree;
     int fd;
     uint64_t left; /* of the file */
     char path[PATH_MAX];
@@ -29,6 +31,7 @@ static void download_free(struct download *d)
         tar_out_close(d->tar);
     if (d->list != NULL)
         fs_list_close(d->list);
+    tree_list_close(d->tree);
     if (d->fd >= 0)
         close(d->fd);
     free(d);
@@ -189,12 +192,13 @@ void op_file_read(struct stream *s, struct fields f)
 static int next_record(struct download *d, struct failure *f)
 {
     struct fs_entry entry;
-    int r = fs_list_next(d->list, &entry, f);
+    const char *name = entry.name;
+    int r = d->tree != NULL ? tree_list_next(d->tree, &entry, &name, f) : fs_list_next(d->list, &entry, f);
     if (r != 1)
         return r;
     struct fields_out o;
     fields_begin(&o, d->record + 4, sizeof d->record - 4);
-    put_entry(&o, &entry);
+    put_entry(&o, &entry, name);
     put_u32(d->record, (uint32_t)o.len);
     d->record_len = 4 + o.len;
     d->record_off = 0;
@@ -225,11 +229,22 @@ static ssize_t fill_list(struct download *d, uint8_t *buf, size_t cap, struct fa
 void op_file_list(struct stream *s, struct fields f)
 {
     struct failure failure;
+    bool recursive = false;
+    char skip[PATH_MAX] = "";
     struct download *d = download_new(s, f);
     if (d == NULL)
         return;
-    d->list = fs_list_open(d->path, &failure);
-    if (d->list == NULL) {
+    int has_recursive = get_bool(f, 2, &recursive), has_skip = get_text(f, 3, skip, sizeof skip);
+    if (has_recursive < 0 || has_skip < 0) {
+        download_free(d);
+        op_bad_field(s, has_skip < 0 ? "skip" : "recursive");
+        return;
+    }
+    if (recursive)
+        d->tree = tree_list_open(d->path, skip, &failure);
+    else
+        d->list = fs_list_open(d->path, &failure);
+    if (d->list == NULL && d->tree == NULL) {
         download_refuse(d, s, &failure);
         return;
     }

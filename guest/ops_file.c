@@ -22,7 +22,7 @@ void op_answer_entry(struct stream *s, const struct fs_entry *e)
     struct fields_out o;
     fields_begin(&o, buf, sizeof buf);
     size_t rec = rec_begin(&o, 1);
-    put_entry(&o, e);
+    put_entry(&o, e, e->name);
     rec_end(&o, rec);
     stream_ok(s, &o);
 }

@@ -1,5 +1,5 @@
 /** The program's help and each group's, made from the registry. */
-import { COMMANDS, type Entry, GROUPS } from "./registry.ts";
+import { COMMANDS, type Entry, GROUPS, SUBGROUPS } from "./registry.ts";
 
 /** `banger --help` */
 export function programHelp(): string {
@@ -20,7 +20,7 @@ banger <command> --help tells more. Exit codes and environment: docs/cli.md
 
 /** `banger vm --help` */
 export function groupHelp(group: string): string {
-  return `banger ${group}: ${GROUPS[group] ?? ""}\n\n${lines(inGroup(group))}\nbanger ${group} <command> --help tells more.\n`;
+  return `banger ${group}: ${GROUPS[group] ?? SUBGROUPS[group] ?? ""}\n\n${lines(inGroup(group))}\nbanger ${group} <command> --help tells more.\n`;
 }
 
 const inGroup = (group: string) => COMMANDS.filter((entry) => entry.name.startsWith(`${group} `));

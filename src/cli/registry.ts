@@ -70,6 +70,16 @@ export const COMMANDS: readonly Entry[] = [
     summary: "copy files and trees into and out of a running VM",
     load: load(() => import("./commands/vm-cp.ts")),
   },
+  {
+    name: "vm workspace prepare",
+    summary: "bring a git repository of this host into a running VM, or bring it up to date there",
+    load: load(() => import("./commands/vm-workspace-prepare.ts")),
+  },
+  {
+    name: "vm workspace export",
+    summary: "what was done in a VM's repository: as a patch, into this host's files, or as a branch",
+    load: load(() => import("./commands/vm-workspace-export.ts")),
+  },
   { name: "vm logs", summary: "a VM's serial console", load: load(() => import("./commands/vm-logs.ts")) },
   {
     name: "vm ports",
@@ -156,6 +166,11 @@ export const GROUPS: Readonly<Record<string, string>> = {
   daemon: "the process that owns the VMs",
 };
 
+/** Groups within groups. */
+export const SUBGROUPS: Readonly<Record<string, string>> = {
+  "vm workspace": "git repositories of this host in VMs",
+};
+
 export type Resolution =
   | { readonly entry: Entry; readonly rest: readonly string[] }
   | { readonly group: string }
@@ -163,17 +178,22 @@ export type Resolution =
 
 /** Finds the command that the words name. Options before the words are left to the caller. */
 export function resolve(words: readonly string[], commands: readonly Entry[] = COMMANDS): Resolution {
-  for (const length of [2, 1]) {
+  for (const length of [3, 2, 1]) {
     const name = words.slice(0, length).join(" ");
     const entry = commands.find((c) => c.name === name || c.aliases?.includes(name));
     if (entry && words.length >= length) return { entry, rest: words.slice(length) };
   }
-  const [first = "", second] = words;
+  const [first = "", second, third] = words;
   const inGroup = commands.filter((c) => c.name.startsWith(`${first} `)).map((c) => c.name);
   if (inGroup.length === 0) {
     const names = commands.flatMap((c) => [c.name, ...(c.aliases ?? [])]);
     return { unknown: first, candidates: [...new Set(names.map((name) => name.split(" ")[0] ?? name))] };
   }
   if (second === undefined || second.startsWith("-")) return { group: first };
-  return { unknown: `${first} ${second}`, candidates: inGroup };
+  const subgroup = `${first} ${second}`;
+  if (subgroup in SUBGROUPS) {
+    if (third === undefined || third.startsWith("-")) return { group: subgroup };
+    return { unknown: `${subgroup} ${third}`, candidates: inGroup };
+  }
+  return { unknown: subgroup, candidates: inGroup };
 }

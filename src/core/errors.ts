@@ -265,6 +265,18 @@ export const CATALOGUE = {
     message: "{what} changed while {path} was being copied",
     hint: "nothing was kept of the copy; run it again when the repository is at rest",
   },
+  workspace_missing: {
+    status: 409,
+    exit: failure,
+    message: "VM '{name}' has no workspace",
+    hint: "banger vm workspace prepare {name} PATH brings a repository in",
+  },
+  workspace_conflict: {
+    status: 409,
+    exit: failure,
+    message: "the guest's changes do not apply to {path}: {files}",
+    hint: "nothing was changed; export with --branch NAME and merge, or with -o FILE and git apply --3way",
+  },
   workspace_in_the_way: {
     status: 409,
     exit: failure,

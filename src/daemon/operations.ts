@@ -12,6 +12,9 @@ const PROGRESS_EVERY_MS = 100;
 const MAX_STAGES = 500;
 
 type Kind = Operation["kind"];
+/** What work made, where there is more to tell than that it was done. */
+// biome-ignore lint/suspicious/noConfusingVoidType: most work just ends
+type Result = Operation["result"] | void;
 type Subscriber = (event: OperationEvent) => void;
 
 class RunningOperation {
@@ -30,6 +33,7 @@ class RunningOperation {
       progress: null,
       notices: [],
       error: null,
+      result: null,
       created_at: new Date().toISOString(),
       ended_at: null,
     };
@@ -49,7 +53,7 @@ export class Operations {
   }
 
   /** Starts work in the background and returns its operation at once. The work never throws out of here: its error is in the operation. */
-  start(kind: Kind, target: string, work: (work: Work) => Promise<void>): Operation {
+  start(kind: Kind, target: string, work: (work: Work) => Promise<Result>): Operation {
     const operation = new RunningOperation(kind, target);
     this.#operations.set(operation.view.id, operation);
     this.#log.info({ op: operation.view.id, kind, target }, "operation started");
@@ -99,10 +103,11 @@ export class Operations {
     return operation;
   }
 
-  async #run(operation: RunningOperation, work: (work: Work) => Promise<void>): Promise<void> {
+  async #run(operation: RunningOperation, work: (work: Work) => Promise<Result>): Promise<void> {
     const { view } = operation;
     try {
-      await work({ report: reporter(operation), signal: operation.abort.signal });
+      const result = await work({ report: reporter(operation), signal: operation.abort.signal });
+      view.result = result ?? null;
       view.state = "succeeded";
     } catch (thrown) {
       const error = asBangerError(thrown);

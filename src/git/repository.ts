@@ -116,27 +116,40 @@ export async function resolveHead(
   from: string | null,
 ): Promise<Head> {
   if (branch === null) return repository.head;
-  await checkBranchName(branch, "--branch");
-  const commit = from === null ? repository.head.commit : await resolveCommit(repository, from, "--from");
+  await newBranch(repository, branch, "--branch");
+  const commit = from === null ? repository.head.commit : await startOf(repository, from);
   return { ref: `refs/heads/${branch}`, commit };
 }
 
-/** The commit that a name stands for. @throws invalid_argument naming `what` */
-async function resolveCommit(repository: Repository, name: string, what: string): Promise<string> {
-  const options: GitOptions = { cwd: repository.root, accept: [1, 128] };
-  const { stdout } = await git(
-    ["rev-parse", "--quiet", "--verify", "--end-of-options", `${name}^{commit}`],
-    options,
-  );
+async function startOf(repository: Repository, name: string): Promise<string> {
+  const commit = await commitOf(repository, name);
+  if (commit) return commit;
+  throw BangerError.of("invalid_argument", {
+    what: "--from",
+    problem: `'${name}' is no commit of ${repository.root}`,
+    accepted: "a branch, tag or commit: git -C PATH log --oneline --all",
+  });
+}
+
+/** The commit that a name stands for; null when there is none. */
+export async function commitOf(repository: Repository, name: string): Promise<string | null> {
+  const args = ["rev-parse", "--quiet", "--verify", "--end-of-options", `${name}^{commit}`];
+  const { stdout } = await git(args, { cwd: repository.root, accept: [1, 128] });
   const commit = stdout.toString("latin1").trim();
-  if (!/^[0-9a-f]{40,64}$/.test(commit)) {
-    throw BangerError.of("invalid_argument", {
-      what,
-      problem: `'${name}' is no commit of ${repository.root}`,
-      accepted: "a branch, tag or commit: git -C PATH log --oneline --all",
-    });
-  }
-  return commit;
+  return /^[0-9a-f]{40,64}$/.test(commit) ? commit : null;
+}
+
+/** A branch that can be made in the host's repository. @throws invalid_argument when it exists or cannot */
+export async function newBranch(repository: Repository, name: string, what: string): Promise<void> {
+  await checkBranchName(name, what);
+  const args = ["show-ref", "--verify", "--quiet", `refs/heads/${name}`];
+  const { code } = await git(args, { cwd: repository.root, accept: [1] });
+  if (code !== 0) return;
+  throw BangerError.of("invalid_argument", {
+    what,
+    problem: `${repository.root} has a branch '${name}' already`,
+    accepted: "another name",
+  });
 }
 
 /** @throws invalid_argument when git would not take it as a branch's name */

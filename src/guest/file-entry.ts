@@ -19,6 +19,8 @@ export interface FileEntry {
   readonly mtime: Date;
   /** Nanoseconds since the epoch. */
   readonly mtimeNs: bigint;
+  /** Of the last change to anything of it; 0n from an agent that does not tell. */
+  readonly ctimeNs: bigint;
   /** Where a symlink points; null for everything else. */
   readonly target: string | null;
   readonly targetBytes: Buffer | null;

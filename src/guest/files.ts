@@ -1,8 +1,9 @@
 /** Files in the guest. */
 import type { Readable } from "node:stream";
+import { BangerError } from "../core/errors.ts";
 import { decodeFields } from "./fields.ts";
 import { type FileEntry, fileEntry, type GuestPath, pathBytes } from "./file-entry.ts";
-import { ENTRY } from "./operations.ts";
+import { ENTRY, type RequestOf } from "./operations.ts";
 import type { GuestSession, RequestOptions } from "./session.ts";
 import { download, upload } from "./transfer.ts";
 import { violation } from "./violation.ts";
@@ -27,12 +28,21 @@ export async function* listFiles(
   path: GuestPath,
   options: RequestOptions = {},
 ): AsyncGenerator<FileEntry, void, undefined> {
-  const { content } = await download(session, "file_list", { path: pathBytes(path) }, options);
+  yield* readEntries(session, { path: pathBytes(path) }, checkName, options);
+}
+
+async function* readEntries(
+  session: GuestSession,
+  fields: RequestOf<"file_list">,
+  check: (name: Buffer) => void,
+  options: RequestOptions,
+): AsyncGenerator<FileEntry, void, undefined> {
+  const { content } = await download(session, "file_list", fields, options);
   let rest: Buffer = Buffer.alloc(0);
   try {
     for await (const chunk of content as AsyncIterable<Buffer>) {
       const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
-      const { entries, used } = records(bytes);
+      const { entries, used } = records(bytes, check);
       yield* entries;
       rest = Buffer.from(bytes.subarray(used));
     }
@@ -42,6 +52,33 @@ export async function* listFiles(
     throw error;
   }
 }
+
+/**
+ * Everything below a directory, as far as its filesystem goes; `name` is the path below it. The directory `skip` (a path
+ * below it) is described, but not entered. @throws guest_refused when the agent is too old to do it
+ */
+export async function* listTree(
+  session: GuestSession,
+  path: GuestPath,
+  options: RequestOptions & { readonly skip?: string } = {},
+): AsyncGenerator<FileEntry, void, undefined> {
+  const { skip, ...rest } = options;
+  const fields = {
+    path: pathBytes(path),
+    recursive: true,
+    skip: skip === undefined ? undefined : Buffer.from(skip),
+  };
+  for await (const entry of readEntries(session, fields, checkPath, rest)) {
+    if (entry.ctimeNs === 0n) throw tooOld();
+    yield entry;
+  }
+}
+
+const tooOld = () =>
+  BangerError.of("guest_refused", {
+    problem: "its agent is from an older banger and cannot list trees",
+    hint: "banger vm restart gives it this banger's agent",
+  });
 
 /** The content of a regular file, or a part of it (`limit` 0 = to the end). @throws guest_not_found | guest_refused */
 export async function readFile(
@@ -108,7 +145,7 @@ export async function removeFile(
 }
 
 /** The whole records at the front of `bytes`. @throws guest_protocol */
-function records(bytes: Buffer): { entries: FileEntry[]; used: number } {
+function records(bytes: Buffer, check: (name: Buffer) => void): { entries: FileEntry[]; used: number } {
   const entries: FileEntry[] = [];
   let at = 0;
   while (bytes.length - at >= LENGTH_SIZE) {
@@ -117,7 +154,7 @@ function records(bytes: Buffer): { entries: FileEntry[]; used: number } {
     const end = at + LENGTH_SIZE + length;
     if (end > bytes.length) break;
     const entry = decodeFields(ENTRY, bytes.subarray(at + LENGTH_SIZE, end));
-    checkName(entry.name);
+    check(entry.name);
     entries.push(fileEntry(entry));
     at = end;
   }
@@ -130,6 +167,11 @@ function checkName(name: Buffer): void {
   if (text === "" || text === "." || text === ".." || text.includes("/")) {
     throw violation("a listed name is not a name");
   }
+}
+
+/** A path in a list of a tree is made of such names. */
+function checkPath(path: Buffer): void {
+  for (const name of path.toString("latin1").split("/")) checkName(Buffer.from(name, "latin1"));
 }
 
 function isViolation(error: unknown): error is ReturnType<typeof violation> {

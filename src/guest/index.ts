@@ -10,6 +10,7 @@ export { failureStatus } from "./failures.ts";
 export type { FileEntry, GuestPath } from "./file-entry.ts";
 export {
   listFiles,
+  listTree,
   makeDirectory,
   moveFile,
   readFile,

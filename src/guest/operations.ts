@@ -94,6 +94,7 @@ export const ENTRY = {
   nlink: withDefault(clampedInt(9), 0),
   ino: withDefault(bigInt(10), 0n),
   dev: withDefault(bigInt(11), 0n),
+  ctimeNs: withDefault(signedBigInt(12), 0n),
 } as const satisfies Schema;
 
 const PROCESS = {
@@ -247,7 +248,12 @@ export const OPERATIONS = {
     response: { entry: rec(1, ENTRY) },
     ...PLAIN,
   },
-  file_list: { op: 11, request: { path: path(1) }, response: NONE, ...DOWNLOAD },
+  file_list: {
+    op: 11,
+    request: { path: path(1), recursive: optional(bool(2)), skip: optional(path(3)) },
+    response: NONE,
+    ...DOWNLOAD,
+  },
   file_read: {
     op: 12,
     request: { path: path(1), offset: optional(int(2)), limit: optional(int(3)) },

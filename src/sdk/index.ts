@@ -15,6 +15,7 @@ export type {
   VmState,
   VmStats,
   WaitFor,
+  WorkspaceExport,
 } from "../api/schemas.ts";
 export { BangerError, type ErrorCode } from "../core/errors.ts";
 export { Banger, type CreateOptions, type Images, type PublishOptions, type Store } from "./banger.ts";
@@ -27,4 +28,4 @@ export type { Forward, ForwardOptions } from "./forward-port.ts";
 export type { Lease } from "./lease.ts";
 export type { FollowOptions } from "./operations.ts";
 export type { AttachOptions, ExecOptions, Sandbox, Settings } from "./sandbox.ts";
-export type { PrepareOptions, Workspace, WorkspaceInfo } from "./workspace.ts";
+export type { ExportOptions, PrepareOptions, Workspace, WorkspaceInfo } from "./workspace.ts";

@@ -1,6 +1,7 @@
 /** The git repository of the host that a VM works on. */
 import { resolve } from "node:path";
-import type { PrepareWorkspace, Vm } from "../api/schemas.ts";
+import type { Readable } from "node:stream";
+import type { ExportWorkspace, PrepareWorkspace, Vm, WorkspaceExport } from "../api/schemas.ts";
 import { type FollowOptions, perform } from "./operations.ts";
 import type { Transport } from "./transport.ts";
 
@@ -17,6 +18,15 @@ export interface PrepareOptions {
   readonly from?: string;
   /** Replace what is in the guest. */
   readonly force?: boolean;
+}
+
+export interface ExportOptions {
+  /** Tell changes apart from this commit, not from what the guest got. */
+  readonly baseCommit?: string;
+  /** Change the host's work tree: checked first, wholly or not at all. */
+  readonly apply?: boolean;
+  /** Make the guest's commits this new branch of the host. */
+  readonly branch?: string;
 }
 
 export type WorkspaceInfo = NonNullable<Vm["workspace"]>;
@@ -40,6 +50,32 @@ export class Workspace {
     const { workspace } = await this.#refresh();
     if (!workspace) throw new Error("the VM was deleted meanwhile");
     return workspace;
+  }
+
+  /** Reads what was done in the guest, and does with it on the host what was asked for. The guest stays as it is. */
+  async export(options: ExportOptions & FollowOptions = {}): Promise<WorkspaceExport> {
+    const { baseCommit, apply, branch } = options;
+    const body: ExportWorkspace = {
+      ...(baseCommit !== undefined && { base_commit: baseCommit }),
+      ...(apply && { apply }),
+      ...(branch !== undefined && { branch }),
+    };
+    const operation = await perform(
+      this.#transport,
+      `${this.#path}/export`,
+      { method: "POST", body },
+      options,
+    );
+    return operation.result as WorkspaceExport;
+  }
+
+  /** The patch that an export found, for `git apply`; empty when nothing was done. */
+  patch(
+    exported: Pick<WorkspaceExport, "from" | "to">,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<Readable> {
+    const { from, to } = exported;
+    return this.#transport.open(`${this.#path}/patch`, { query: { from, to }, signal: options.signal });
   }
 }
 

@@ -21,6 +21,7 @@ import {
 } from "../guest/index.ts";
 import type { WorkspaceRecord } from "../store/workspaces.ts";
 import { archive, type Source, workMember } from "./archive.ts";
+import { rememberPack } from "./guest-commits.ts";
 import { newRepository } from "./guest-repository.ts";
 
 export const GUEST_PATH = "/root/repo";
@@ -80,6 +81,8 @@ export async function prepareWorkspace(
       ...plan.files.map((file) => workMember(repository.root, file, "", request.readOnly)),
     ];
     await placeTree(place, request, plan, sources, work);
+    if (pack) await rememberPack(plan.shadow, pack.name);
+    const { ctimeNs } = await statFile(place.session, request.guestPath);
     return {
       vmId: place.vmId,
       root: repository.root,
@@ -93,7 +96,7 @@ export async function prepareWorkspace(
       files: plan.files.length,
       bytes: plan.bytes,
       preparedAt: Date.now(),
-      settledNs: "0",
+      settledNs: String(ctimeNs),
       pendingTree: null,
     };
   } finally {

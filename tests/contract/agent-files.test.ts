@@ -26,6 +26,7 @@ import {
   type GuestSession,
   listFiles,
   listListeners,
+  listTree,
   makeDirectory,
   moveFile,
   openArchive,
@@ -277,4 +278,49 @@ test("a host that sends garbage loses its connection; the next one is served", a
     assert.equal((await statFile(session, agent.folder)).type, "dir");
     session.close();
   }
+});
+
+test("a tree is listed as a whole: a folder before what is in it, links not followed, one folder skipped", async (t) => {
+  const { guest: agent, at } = await guest(t);
+  for (const folder of ["t/a/b", "t/.git/objects", "t/sub/.git"]) mkdirSync(at(folder), { recursive: true });
+  const names = ["t/a/b/f", "t/a/new\nline", "t/.git/config", "t/sub/.git/config"];
+  for (const name of names) writeFileSync(at(name), name);
+  symlinkSync("/etc", at("t/etc"));
+  const listed: string[] = [];
+  for await (const entry of listTree(agent, at("t"), { skip: ".git" })) {
+    assert.ok(entry.ctimeNs > 0n);
+    const parent = entry.name.slice(0, Math.max(0, entry.name.lastIndexOf("/")));
+    assert.ok(parent === "" || listed.includes(parent), `${entry.name} comes before its folder`);
+    listed.push(entry.name);
+  }
+  assert.deepEqual(listed.sort(), [
+    ".git",
+    "a",
+    "a/b",
+    "a/b/f",
+    "a/new\nline",
+    "etc",
+    "sub",
+    "sub/.git",
+    "sub/.git/config",
+  ]);
+  await assert.rejects(
+    async () => {
+      for await (const _ of listTree(agent, at("no"))) assert.fail();
+    },
+    { code: "guest_not_found" },
+  );
+});
+
+test("a deep and wide tree is listed whole", async (t) => {
+  const { guest: agent, at } = await guest(t);
+  let folder = at("deep");
+  for (let depth = 0; depth < 60; depth++) {
+    folder = join(folder, `level${depth}`);
+    mkdirSync(folder, { recursive: true });
+    for (const name of ["x", "y", "z"]) writeFileSync(join(folder, name), name);
+  }
+  let count = 0;
+  for await (const _ of listTree(agent, at("deep"))) count++;
+  assert.equal(count, 60 * 4);
 });

@@ -14,48 +14,9 @@ import {
   utimesSync,
 } from "node:fs";
 import { join } from "node:path";
-import { type TestContext, test } from "node:test";
-import { silent } from "../../src/core/stage.ts";
-import { type PrepareRequest, prepareWorkspace } from "../../src/workspace/prepare.ts";
-import { hostedAgent } from "../support/hosted-agent.ts";
+import { test } from "node:test";
 import { commit, git, makeRepository, write } from "../support/repository.ts";
-
-interface Bench {
-  /** The host's repository. */
-  readonly repo: string;
-  readonly folder: string;
-  /** Prepares `path` and gives the guest's work tree. */
-  prepare(change?: Partial<PrepareRequest>): Promise<string>;
-}
-
-async function bench(t: TestContext, ...init: readonly string[]): Promise<Bench> {
-  const agent = await hostedAgent(t);
-  const { folder } = agent;
-  const repo = makeRepository(join(folder, "host"), { readme: "hello\n" }, ...init);
-  let count = 0;
-  return {
-    repo,
-    folder,
-    prepare: async (change = {}) => {
-      const guestPath = join(folder, "guest", `repo${++count}`);
-      await prepareWorkspace(
-        { vmId: "vm", session: await agent.connect(), directory: join(folder, "state") },
-        {
-          path: repo,
-          guestPath,
-          includeUntracked: false,
-          readOnly: false,
-          branch: null,
-          from: null,
-          force: false,
-          ...change,
-        },
-        { report: silent, signal: new AbortController().signal },
-      );
-      return guestPath;
-    },
-  };
-}
+import { bench } from "../support/workspace.ts";
 
 /** Everything that git can tell of a work tree is told alike, and the files are the same byte for byte. */
 function assertSame(

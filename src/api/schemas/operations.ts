@@ -1,6 +1,7 @@
 /** Long work: its state and its events. */
 import { z } from "zod";
 import { errorBody, milliseconds, timestamp } from "./common.ts";
+import { workspaceExport } from "./workspaces.ts";
 
 export const operationState = z.enum(["running", "succeeded", "failed", "cancelled"]);
 
@@ -38,6 +39,7 @@ export const operation = z
       "set",
       "delete",
       "workspace_prepare",
+      "workspace_export",
       "image_pull",
       "kernel_pull",
     ]),
@@ -47,6 +49,7 @@ export const operation = z
     progress: progress.nullable(),
     notices: z.array(z.string()),
     error: errorBody.nullable(),
+    result: workspaceExport.nullable().describe("of workspace_export"),
     created_at: timestamp,
     ended_at: timestamp.nullable(),
   })

@@ -35,5 +35,47 @@ export const prepareWorkspace = z
   })
   .meta({ id: "PrepareWorkspace" });
 
+export const exportWorkspace = z
+  .strictObject({
+    base_commit: z
+      .string()
+      .min(1)
+      .max(255)
+      .optional()
+      .describe("tell changes apart from this commit, not from what the guest got"),
+    apply: z
+      .boolean()
+      .optional()
+      .describe("change the host's work tree, checked first, wholly or not at all"),
+    branch: z
+      .string()
+      .min(1)
+      .max(255)
+      .optional()
+      .describe("make the guest's commits this new branch of the host"),
+  })
+  .meta({ id: "ExportWorkspace" });
+
+/** A tree or commit of git. */
+export const objectId = z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/);
+
+export const workspaceExport = z
+  .object({
+    from: objectId.describe("tree that the patch leads from"),
+    to: objectId.describe("tree that the patch leads to: the guest's work tree"),
+    head: z.string().nullable().describe("commit of the guest's HEAD"),
+    branch: z.string().nullable().describe("the guest's branch"),
+    commits: z
+      .array(z.object({ id: z.string(), subject: z.string() }))
+      .describe("that the host did not have"),
+    file_count: z.int(),
+    files: z
+      .array(z.object({ path: z.string(), added: z.int().nullable(), removed: z.int().nullable() }))
+      .describe("the first 1000; lines added and removed, null for binary files"),
+  })
+  .meta({ id: "WorkspaceExport" });
+
+export type ExportWorkspace = z.infer<typeof exportWorkspace>;
+export type WorkspaceExport = z.infer<typeof workspaceExport>;
 export type Workspace = z.infer<typeof workspace>;
 export type PrepareWorkspace = z.infer<typeof prepareWorkspace>;
