@@ -1,7 +1,7 @@
 /** Reads config.toml. A missing file is an empty one. */
 import { readFile } from "node:fs/promises";
-import { parse, TomlError } from "smol-toml";
-import { type Config, parseConfig } from "../core/config.ts";
+import type { Config } from "../core/config.ts";
+import { DEFAULT_CONFIG } from "../core/default-config.ts";
 import { BangerError } from "../core/errors.ts";
 import { configFile, type Paths } from "./paths.ts";
 
@@ -26,12 +26,16 @@ export async function readConfigFile(paths: Paths): Promise<ReadConfig> {
     if (error.code === "ENOENT") return null;
     throw BangerError.of("state_unreadable", { path: file, reason: error.message }, { cause: error });
   });
-  const text = found ?? "";
-  const written = parseToml(text, file);
-  return { file, exists: found !== null, text, written, config: parseConfig(written, file, text) };
+  if (found === null) return { file, exists: false, text: "", written: {}, config: DEFAULT_CONFIG };
+  const [written, { parseConfig }] = await Promise.all([
+    parseToml(found, file),
+    import("../core/config.ts"), // with the schemas: only where there is something to check
+  ]);
+  return { file, exists: true, text: found, written, config: parseConfig(written, file, found) };
 }
 
-function parseToml(text: string, file: string): Record<string, unknown> {
+async function parseToml(text: string, file: string): Promise<Record<string, unknown>> {
+  const { parse, TomlError } = await import("smol-toml");
   try {
     return parse(text);
   } catch (error) {

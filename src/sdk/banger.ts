@@ -206,7 +206,7 @@ async function completeSizes(
   if (vcpu !== undefined && memoryMib !== undefined && diskBytes !== undefined) {
     return { vcpu, memory_mib: memoryMib, disk_bytes: diskBytes };
   }
-  const { readConfig } = await import("../host/config-file.ts"); // loads the schemas: only where they are needed
+  const { readConfig } = await import("../host/config-file.ts");
   const { vmDefaults } = await import("../host/vm-defaults.ts");
   const defaults = vmDefaults(await readConfig(resolvePaths()));
   return {

@@ -134,7 +134,7 @@ export async function defaultsNote(): Promise<string> {
 
 async function hostDefaults() {
   const [{ readConfig }, { resolvePaths }, { hostSize, vmDefaults }] = await Promise.all([
-    import("../../host/config-file.ts"), // with the schemas: only where they are needed
+    import("../../host/config-file.ts"),
     import("../../host/paths.ts"),
     import("../../host/vm-defaults.ts"),
   ]);

@@ -1,0 +1,13 @@
+/**
+ * What it means that there is no config.toml: what the schema gives for an empty one, kept equal by a test. Apart from it,
+ * because the schema's library takes a client 50 ms to load.
+ */
+import type { Config } from "./config.ts";
+
+export const DEFAULT_CONFIG: Config = {
+  log_level: "info",
+  default_image: "debian-slim",
+  driver: "auto",
+  vm_defaults: {},
+  file_sync: [],
+};
