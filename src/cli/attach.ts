@@ -30,18 +30,29 @@ export type Place = Pick<Context, "stdin" | "stdout" | "stderr" | "env" | "inter
 /** The login shell of the guest's user, as a command. */
 const LOGIN_SHELL = ["/bin/sh", "-c", `exec "\${SHELL:-/bin/sh}" -l`] as const;
 
-/**
- * Runs a command, or a login shell when there is none, on this terminal. A shell gets a terminal of its own when its input
- * is one, as with ssh; a command gets one only when asked (`--tty`), so that its output arrives as it is.
- * @returns the exit code as a shell gives it
- * @throws command_timed_out, and what kept it from running to its end
- */
+type Exec = (argv: readonly string[], options: ExecOptions) => Execution;
+
+/** As `followCommand`. @returns the exit code as a shell gives it */
 export async function runCommand(
   place: Place,
-  exec: (argv: readonly string[], options: ExecOptions) => Execution,
+  exec: Exec,
   command: readonly string[] | undefined,
   request: CommandRequest,
 ): Promise<number> {
+  return exitCode(await followCommand(place, exec, command, request));
+}
+
+/**
+ * Runs a command, or a login shell when there is none, on this terminal. A shell gets a terminal of its own when its input
+ * is one, as with ssh; a command gets one only when asked (`--tty`), so that its output arrives as it is.
+ * @throws command_timed_out, and what kept it from running to its end
+ */
+export async function followCommand(
+  place: Place,
+  exec: Exec,
+  command: readonly string[] | undefined,
+  request: CommandRequest,
+): Promise<ExitStatus> {
   const tty = request.tty || (command === undefined && place.stdin.isTTY === true);
   const stdin = !request.noStdin;
   const execution = exec(command ?? LOGIN_SHELL, {
@@ -56,7 +67,7 @@ export async function runCommand(
   if (status.timedOut) {
     throw BangerError.of("command_timed_out", { timeout: formatDuration(request.timeout ?? 0) });
   }
-  return exitCode(status);
+  return status;
 }
 
 /**

@@ -4,7 +4,7 @@ import { COMMANDS, type Entry, GROUPS, SUBGROUPS } from "./registry.ts";
 /** `banger --help` */
 export function programHelp(): string {
   const blocks = Object.entries(GROUPS).map(([group, what]) => `${what}:\n${lines(inGroup(group))}`);
-  const single = COMMANDS.filter((entry) => !((entry.name.split(" ")[0] ?? "") in GROUPS));
+  const single = SHOWN.filter((entry) => !((entry.name.split(" ")[0] ?? "") in GROUPS));
   return `banger: a real Linux machine of its own for every developer and coding agent
 
   banger vm run                     a shell in a fresh VM
@@ -23,7 +23,8 @@ export function groupHelp(group: string): string {
   return `banger ${group}: ${GROUPS[group] ?? SUBGROUPS[group] ?? ""}\n\n${lines(inGroup(group))}\nbanger ${group} <command> --help tells more.\n`;
 }
 
-const inGroup = (group: string) => COMMANDS.filter((entry) => entry.name.startsWith(`${group} `));
+const SHOWN = COMMANDS.filter((entry) => !entry.hidden);
+const inGroup = (group: string) => SHOWN.filter((entry) => entry.name.startsWith(`${group} `));
 
 function lines(entries: readonly Entry[]): string {
   const wide = Math.max(...COMMANDS.map((entry) => entry.name.length));

@@ -5,11 +5,19 @@ import type { Command, OptionSpecs } from "./command.ts";
 import { type Context, makeContext } from "./context.ts";
 import { failureCode, Interrupted, signalCode } from "./exit.ts";
 import { groupHelp, programHelp } from "./help.ts";
-import { type Entry, resolve } from "./registry.ts";
+import { COMMANDS, type Entry, load, resolve } from "./registry.ts";
 import { didYouMean } from "./suggest.ts";
 import { streamFailed } from "./terminal/flow.ts";
 import { problem } from "./terminal/problem.ts";
 import { makeStyle, wantsColour } from "./terminal/view.ts";
+
+/** Beside the registry, since it looks into it. */
+const COMPLETE: Entry = {
+  name: "__complete",
+  summary: "what the last word could become; the scripts of 'banger completion' ask it",
+  hidden: true,
+  load: load(() => import("./commands/complete.ts")),
+};
 
 /** Runs the program and ends the process. */
 export async function main(words: readonly string[]): Promise<void> {
@@ -41,7 +49,7 @@ export async function run(words: readonly string[], context: Context): Promise<n
     }
     if (first === "--version" || first === "-V") return print(context, `banger ${VERSION}\n`);
     if (first === "help") return await run([...words.slice(1), "--help"], context);
-    const found = resolve(words);
+    const found = resolve(words, [...COMMANDS, COMPLETE]);
     if ("group" in found) return print(context, groupHelp(found.group));
     if ("unknown" in found) throw unknownCommand(found.unknown, found.candidates);
     const command = await loadCommand(found.entry);

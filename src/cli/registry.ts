@@ -5,11 +5,13 @@ export interface Entry {
   readonly name: string;
   readonly aliases?: readonly string[];
   readonly summary: string;
+  /** Left out of the overviews: other programs type it, not people. */
+  readonly hidden?: boolean;
   readonly load: () => Promise<{ default: Command<OptionSpecs, never> }>;
 }
 
 // The modules' option types differ; the parser gives each exactly the options that it declares.
-const load = (from: () => Promise<{ default: unknown }>) => from as Entry["load"];
+export const load = (from: () => Promise<{ default: unknown }>) => from as Entry["load"];
 
 export const COMMANDS: readonly Entry[] = [
   {
@@ -80,6 +82,17 @@ export const COMMANDS: readonly Entry[] = [
     summary: "what was done in a VM's repository: as a patch, into this host's files, or as a branch",
     load: load(() => import("./commands/vm-workspace-export.ts")),
   },
+  {
+    name: "vm ssh",
+    summary: "a shell or a command in a running VM, over ssh",
+    load: load(() => import("./commands/vm-ssh.ts")),
+  },
+  {
+    name: "vm proxy",
+    summary: "standard input and output to a TCP port of a VM",
+    hidden: true,
+    load: load(() => import("./commands/vm-proxy.ts")),
+  },
   { name: "vm logs", summary: "a VM's serial console", load: load(() => import("./commands/vm-logs.ts")) },
   {
     name: "vm ports",
@@ -149,6 +162,16 @@ export const COMMANDS: readonly Entry[] = [
     name: "doctor",
     summary: "whether this machine has what banger needs",
     load: load(() => import("./commands/doctor.ts")),
+  },
+  {
+    name: "ssh-config",
+    summary: "makes plain ssh, scp, rsync and git reach VMs by name",
+    load: load(() => import("./commands/ssh-config.ts")),
+  },
+  {
+    name: "completion",
+    summary: "a script that completes banger's commands in your shell",
+    load: load(() => import("./commands/completion.ts")),
   },
   {
     name: "version",

@@ -47,6 +47,13 @@ export const configSchema = z.strictObject({
     .describe("What runs VMs; `auto` takes the best one that this host can use."),
   firecracker_bin: program("The Firecracker program; without it `firecracker` on PATH."),
   qemu_bin: program("The QEMU program; without it `qemu-system-x86_64` on PATH."),
+  ssh_key_path: z
+    .string()
+    .regex(/^(~\/|\/)[^\0\n]+$/, "must be an absolute path, or start with ~/")
+    .optional()
+    .describe(
+      "Private key without a passphrase, `~/…` or absolute, that opens guests over ssh; without it banger makes one of its own.",
+    ),
   vm_defaults: z
     .strictObject({
       vcpu: z

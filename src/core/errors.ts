@@ -364,6 +364,20 @@ export const CATALOGUE = {
     message: "{path} cannot be written: {reason}",
     hint: "check what is there and who owns it",
   },
+  // ssh
+  ssh_key_unusable: {
+    status: 400,
+    exit: failure,
+    message: "the ssh key {file} cannot be used: {reason}",
+    hint: "{hint}",
+  },
+  ssh_host_key_changed: {
+    status: 409,
+    exit: failure,
+    message: "VM '{name}' has another ssh host key than it had before",
+    hint: "if its keys were made anew in the guest: banger vm ssh {name} --new-host-key",
+  },
+  ssh_config_unusable: { status: 409, exit: failure, message: "{file}: {problem}", hint: "{hint}" },
   // daemon
   daemon_unreachable: {
     status: 503,

@@ -26,6 +26,7 @@ import { ConsoleLog } from "../vm/console-log.ts";
 import type { BootFiles, Log, VmContext } from "../vm/context.ts";
 import { LiveVms } from "../vm/live-vm.ts";
 import { recoverVms } from "../vm/recover.ts";
+import { SshAccess } from "../vm/ssh-access.ts";
 import { makeDrivers } from "../vmm/drivers.ts";
 import { makeHandlers } from "./handlers.ts";
 import { Leases } from "./leases.ts";
@@ -69,6 +70,7 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
   const database = openDatabase(databaseFile(paths));
   const context = makeContext(paths, config, database, log);
   await recoverVms(context, Date.now() - uptime() * 1000);
+  await context.ssh.tidy();
 
   const operations = new Operations(log);
   const leases = new Leases();
@@ -129,6 +131,7 @@ function makeContext(
     live,
     ports: publishedPorts(vms, live, log),
     busy: new BusyVms(),
+    ssh: new SshAccess(paths, () => config.current.ssh_key_path, vms, log),
     log,
     consoleOf(id) {
       const log = consoles.get(id) ?? new ConsoleLog(vmDirectory(paths, id));

@@ -33,12 +33,17 @@ export async function writeFileAtomic(
   });
 }
 
+/** A name beside `path` for what is not finished. Leftovers of a crash are removed by reconcile. */
+export function temporaryName(path: string): string {
+  return join(dirname(path), `.tmp-${basename(path)}-${randomBytes(6).toString("hex")}`);
+}
+
 /**
  * Lets `make` create a file under a temporary name beside `path`, then syncs and renames it into place.
  * When `make` fails nothing is left. Leftovers of a crash are named `.tmp-*` and removed by reconcile.
  */
 export async function publishFile(path: string, make: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = join(dirname(path), `.tmp-${basename(path)}-${randomBytes(6).toString("hex")}`);
+  const temporary = temporaryName(path);
   try {
     await make(temporary);
     await syncPath(temporary);

@@ -32,6 +32,7 @@ const PACKAGES: Readonly<Record<string, Names>> = {
   "libc.a": { apt: ["libc6-dev"], dnf: ["glibc-static"], pacman: ["glibc"] },
   git: { apt: ["git"], dnf: ["git"], pacman: ["git"] },
   make: { apt: ["make"], dnf: ["make"], pacman: ["make"] },
+  "ssh-keygen": { apt: ["openssh-client"], dnf: ["openssh"], pacman: ["openssh"] },
   ssh: { apt: ["openssh-client"], dnf: ["openssh-clients"], pacman: ["openssh"] },
 };
 

@@ -41,6 +41,7 @@ export const TOOLS: readonly Tool[] = [
   { name: "libc.a", purposes: ["agent"], library: true },
   { name: "git", purposes: ["workspace"], optional: "repositories cannot be copied into VMs without it" },
   { name: "ssh", purposes: ["boot"], optional: "plain ssh into VMs needs it; banger's own shell does not" },
+  { name: "ssh-keygen", purposes: ["boot"], optional: "the key for ssh into VMs is made with it" },
 ];
 
 /** Debian keeps mkfs and friends in sbin, which is not on an ordinary user's PATH. */

@@ -2,8 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { configure, type GuestSession, writeFile } from "../guest/index.ts";
 import { gitIdentity } from "../host/git-identity.ts";
-import type { Paths } from "../host/paths.ts";
-import { ensureSshKey } from "../host/ssh-key.ts";
+import type { SshAccess } from "./ssh-access.ts";
 
 const ENTROPY_BYTES = 64;
 
@@ -23,8 +22,8 @@ export interface GuestIdentity {
 }
 
 /** Reads it; runs git, so it is best begun while the guest still boots. */
-export async function hostIdentity(paths: Paths): Promise<HostIdentity> {
-  const [publicKey, gitConfig] = await Promise.all([ensureSshKey(paths), gitIdentity()]);
+export async function hostIdentity(ssh: SshAccess): Promise<HostIdentity> {
+  const [publicKey, gitConfig] = await Promise.all([ssh.publicKey(), gitIdentity()]);
   return { publicKey, gitConfig };
 }
 

@@ -11,6 +11,7 @@ import type { Drivers } from "../vmm/drivers.ts";
 import type { BusyVms } from "./busy.ts";
 import type { ConsoleLog } from "./console-log.ts";
 import type { LiveVms } from "./live-vm.ts";
+import type { SshAccess } from "./ssh-access.ts";
 
 export interface ImageSource {
   /** The image, obtained first when it is not here. */
@@ -53,6 +54,7 @@ export interface VmContext {
   readonly live: LiveVms;
   readonly busy: BusyVms;
   readonly ports: PublishedPorts;
+  readonly ssh: SshAccess;
   readonly log: Log;
   /** The console log of a VM, running or not. */
   consoleOf(id: string): ConsoleLog;

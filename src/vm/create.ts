@@ -97,11 +97,16 @@ export async function createVm(context: VmContext, request: CreateRequest, work:
       boot: null,
       machine: null,
     });
-    undo.push(() => context.vms.delete(record.id));
+    undo.push(async () => {
+      context.vms.delete(record.id);
+      await context.ssh.refresh();
+    });
+    const named = context.ssh.refresh();
     const directory = vmDirectory(context.paths, record.id);
     undo.push(() => rm(directory, { recursive: true, force: true }));
     await mkdir(directory, { mode: 0o700 });
     await context.bootFiles.makeStateDisk(record.diskBytes, stateDiskFile(directory), work);
+    await named;
     work.signal.throwIfAborted();
     context.vms.update(record.id, { state: "stopped" });
     return { ...record, state: "stopped" };

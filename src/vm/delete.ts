@@ -22,5 +22,5 @@ export async function deleteVm(context: VmContext, vm: { readonly id: string }, 
   });
   context.vms.delete(vm.id);
   await rm(workspaceDirectory(context.paths, vm.id), { recursive: true, force: true });
-  await rm(doomed, { recursive: true, force: true });
+  await Promise.all([rm(doomed, { recursive: true, force: true }), context.ssh.tidy()]);
 }

@@ -116,7 +116,7 @@ async function adopt(context: VmContext, vm: VmRecord, machine: Machine): Promis
       await becomeRunning(context, vm, session, {
         launchedAt: vm.startedAt ?? Date.now(),
         attempts: 1,
-        identity: await hostIdentity(context.paths),
+        identity: await hostIdentity(context.ssh),
         files: (await context.readConfig()).file_sync,
         work: {
           report: { ...silent, notice: (text) => context.log.warn({ vm: vm.id }, text) },

@@ -45,7 +45,7 @@ export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, w
 async function startWithPorts(context: VmContext, vm: VmRecord, wait: WaitFor, work: Work): Promise<void> {
   const launchedAt = Date.now();
   const { file_sync } = await context.readConfig(); // a file that cannot be used is told before anything is booted
-  const identity = hostIdentity(context.paths);
+  const identity = hostIdentity(context.ssh);
   identity.catch(() => {}); // it is awaited when the guest is there
   const { driver, spec, why } = await prepare(context, vm, work);
   if (spec.accelerator === "tcg") work.report.notice(why);
@@ -122,6 +122,8 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
     context.images.get(vm.imageDigest),
     context.kernels.get(vm.kernelDigest),
     context.drivers.select(vm.driver),
+    context.ssh.publicKey(), // one that cannot be used is told before anything is booted
+    context.ssh.refresh(), // it may be another one than before
   ]);
   const directory = vmDirectory(context.paths, vm.id);
   if (vm.unsettled) await growStateDisk(stateDiskFile(directory), vm.diskBytes);

@@ -1,0 +1,37 @@
+/** Names that only the daemon knows. It is asked when it runs; completion never starts it. */
+import type { Banger } from "../../sdk/index.ts";
+import type { Candidate } from "./candidates.ts";
+
+export type NameKind = "VMs" | "running VMs" | "stopped VMs" | "images" | "kernels";
+export type Names = (kind: NameKind) => Promise<readonly Candidate[]>;
+
+/** Somebody waits with a finger on the Tab key. */
+const PATIENCE_MS = 2000;
+
+/** Asks over a connection that `connect` makes; nothing when there is none, or no answer in time. */
+export function askDaemon(connect: () => Promise<Banger>): Names {
+  return async (kind) => {
+    const late = new Promise<Candidate[]>((resolve) => setTimeout(resolve, PATIENCE_MS, []).unref());
+    const asked = connect()
+      .then((banger) => ask(banger, kind))
+      .catch(() => []);
+    return Promise.race([asked, late]);
+  };
+}
+
+async function ask(banger: Banger, kind: NameKind): Promise<Candidate[]> {
+  if (kind === "images" || kind === "kernels") {
+    const entries = await banger[kind].list({ available: true });
+    const here = (digest: string | null) => (digest === null ? "can be obtained" : "here");
+    return [
+      ...new Map(entries.map(({ name, digest }) => [name, { value: name, about: here(digest) }])).values(),
+    ];
+  }
+  const vms = (await banger.list()).map((sandbox) => sandbox.info);
+  const fitting = vms.filter(
+    ({ state }) =>
+      kind === "VMs" ||
+      (kind === "running VMs" ? state === "running" : state === "stopped" || state === "error"),
+  );
+  return fitting.map(({ name, state, image }) => ({ value: name, about: `${state}, ${image.name}` }));
+}
