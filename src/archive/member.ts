@@ -33,6 +33,8 @@ export interface Member {
   readonly mtimeNs: bigint;
   /** The parts of a sparse file that are not holes, in order; null when all of it is stored. */
   readonly segments: readonly Segment[] | null;
+  /** Extended attributes by full name; absent when there are none. */
+  readonly xattrs?: ReadonlyMap<string, Buffer>;
 }
 
 /** A part of a sparse file. */

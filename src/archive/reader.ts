@@ -170,6 +170,7 @@ export class TarReader {
       size: type === "file" ? (sparse ?? stored) : 0,
       mtimeNs: time(records, "mtime") ?? BigInt(header.mtime) * 1_000_000_000n,
       segments: null,
+      ...xattrsOf(records),
     };
     if (member.link.includes(0)) throw invalidArchive(`'${shown(name)}' points to a name with a NUL in it`);
     this.#forget();
@@ -220,6 +221,14 @@ export class TarReader {
     this.#longName = null;
     this.#longLink = null;
   }
+}
+
+const XATTR = "SCHILY.xattr.";
+
+function xattrsOf(records: PaxRecords): Pick<Member, "xattrs"> {
+  const found = [...records].filter(([key]) => key.startsWith(XATTR) && key.length > XATTR.length);
+  if (found.length === 0) return {};
+  return { xattrs: new Map(found.map(([key, value]) => [key.slice(XATTR.length), value])) };
 }
 
 /** @throws archive_invalid for more records about all that follows than anybody writes */

@@ -2,7 +2,6 @@
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { TarError } from "../../archive/tar-entry.ts";
 import { BangerError } from "../../core/errors.ts";
 import type { Work } from "../../core/stage.ts";
 import { requireSpace } from "../../disk/free-space.ts";
@@ -11,6 +10,7 @@ import { requireTools } from "../../host/tools.ts";
 import { chooseMode, ROOTFS, writeSquashfs } from "../squashfs.ts";
 import { imageTar, type Plan, planImage } from "./flatten.ts";
 import { ImageTree } from "./image-tree.ts";
+import { LayerError } from "./layer-entry.ts";
 import { DigestError, type Layer, type LayerStore } from "./layer-store.ts";
 import { refusal } from "./pull.ts";
 
@@ -60,7 +60,7 @@ export async function assembleImage(
   } catch (error) {
     work.signal.throwIfAborted();
     // What was right when it came is wrong now: the copy here is damaged, and the next try fetches it anew.
-    if (error instanceof DigestError || error instanceof TarError)
+    if (error instanceof DigestError || error instanceof LayerError)
       await Promise.all(layers.map((l) => store.discard(l)));
     throw refusal(ref, error);
   }

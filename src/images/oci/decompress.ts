@@ -2,7 +2,7 @@
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { constants, createGunzip, createZstdDecompress } from "node:zlib";
-import { TarError } from "../../archive/tar-entry.ts";
+import { LayerError } from "./layer-entry.ts";
 
 const CHUNK = 512 * 1024;
 /** Of zstd's window, as the standard asks decoders for at least: 128 MiB would let an image take that much memory per layer. */
@@ -13,7 +13,7 @@ const UNSUPPORTED: readonly (readonly [name: string, magic: readonly number[]])[
   ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a]],
 ];
 
-/** @throws TarError when the data is damaged or of an unknown compression, and what `source` throws */
+/** @throws LayerError when the data is damaged or of an unknown compression, and what `source` throws */
 export async function* decompressed(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const iterator = source[Symbol.asyncIterator]();
   try {
@@ -30,7 +30,7 @@ export async function* decompressed(source: AsyncIterable<Buffer>): AsyncGenerat
     await feeding;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "";
-    if (/^(Z_|ZSTD_|ERR_ZSTD)/.test(code)) throw new TarError("its compressed data is damaged or cut off");
+    if (/^(Z_|ZSTD_|ERR_ZSTD)/.test(code)) throw new LayerError("its compressed data is damaged or cut off");
     throw error;
   } finally {
     await iterator.return?.();
@@ -47,7 +47,7 @@ function engineFor(start: Buffer) {
     });
   }
   const unsupported = UNSUPPORTED.find(([, magic]) => begins(magic));
-  if (unsupported) throw new TarError(`it is compressed with ${unsupported[0]} (gzip and zstd are read)`);
+  if (unsupported) throw new LayerError(`it is compressed with ${unsupported[0]} (gzip and zstd are read)`);
   return null;
 }
 

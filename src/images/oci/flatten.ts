@@ -1,10 +1,12 @@
 /** From layers to one squashfs, as a stream: the tree is decided from names alone, then each file's content is passed on once. */
-import { paddingOf, type TarEntry, TarError } from "../../archive/tar-entry.ts";
-import { END_OF_TAR, tarHeader } from "../../archive/tar-writer.ts";
+import { END, paddingAfter } from "../../archive/writer.ts";
 import type { Folder, ImageTree, Leaf, Node } from "./image-tree.ts";
+import { type LayerEntry, LayerError } from "./layer-entry.ts";
 import { DigestError, type Layer, type LayerStore } from "./layer-store.ts";
+import { sqfstarHeader } from "./sqfstar-tar.ts";
 
 const PIECE = 1024 * 1024;
+const ZEROS = Buffer.alloc(PIECE);
 const MAX_PATH = 4096;
 /** squashfs keeps owners in a table of 16 bit numbers. */
 const MAX_IDS = 65_535;
@@ -12,7 +14,7 @@ const MAX_TIME = 0xffff_ffff;
 
 /** A tree in the order of writing: what has no content first, then each layer's files as they stand in it. */
 export interface Plan {
-  readonly heads: readonly TarEntry[];
+  readonly heads: readonly LayerEntry[];
   /** Per layer: from a file's place in it to the names it gets. */
   readonly files: ReadonlyMap<number, ReadonlyMap<number, readonly string[]>>;
   /** Bytes of all files. */
@@ -30,20 +32,20 @@ const PLAIN_FOLDER = {
   xattrs: {},
 } as const;
 
-/** Pure. @throws TarError for a tree that a squashfs cannot hold */
+/** Pure. @throws LayerError for a tree that a squashfs cannot hold */
 export function planImage(tree: ImageTree): Plan {
-  const heads: TarEntry[] = [];
-  const links: TarEntry[] = [];
+  const heads: LayerEntry[] = [];
+  const links: LayerEntry[] = [];
   const named = new Map<Leaf, string[]>();
   const ids = new Set<number>();
   const todo: [path: string, node: Node][] = sorted("", tree.root);
   for (let next = todo.pop(); next; next = todo.pop()) {
     const [path, node] = next;
     if (path.length >= MAX_PATH)
-      throw new TarError(`its name has ${path.length} bytes (fewer than ${MAX_PATH} are possible)`, path);
+      throw new LayerError(`its name has ${path.length} bytes (fewer than ${MAX_PATH} are possible)`, path);
     const entry = node.entry ?? { ...PLAIN_FOLDER, path };
     ids.add(entry.uid).add(entry.gid);
-    if (ids.size > MAX_IDS) throw new TarError(`the image has more than ${MAX_IDS} different owners`, path);
+    if (ids.size > MAX_IDS) throw new LayerError(`the image has more than ${MAX_IDS} different owners`, path);
     if (node.kind === "folder") {
       heads.push(cleaned(entry, path));
       todo.push(...sorted(`${path}/`, node));
@@ -76,11 +78,11 @@ function sorted(prefix: string, folder: Folder): [string, Node][] {
     .map(([name, { node }]) => [prefix + name, node]);
 }
 
-function hardLink(entry: TarEntry, path: string, link: string): TarEntry {
+function hardLink(entry: LayerEntry, path: string, link: string): LayerEntry {
   return { ...entry, type: "hardlink", path, link, size: 0, xattrs: {} };
 }
 
-function cleaned(entry: TarEntry, path: string): TarEntry {
+function cleaned(entry: LayerEntry, path: string): LayerEntry {
   const xattrs = Object.fromEntries(Object.entries(entry.xattrs).filter(([name]) => isKept(name)));
   return { ...entry, path, mtime: Math.min(entry.mtime, MAX_TIME), xattrs };
 }
@@ -91,7 +93,7 @@ const isKept = (name: string) => /^(user|security|trusted)\.(?!overlay\.)./s.tes
 /**
  * The tar of a planned tree.
  * @param layers those that the tree was made of, in order
- * @throws DigestError when a layer is not what it was | TarError
+ * @throws DigestError when a layer is not what it was | LayerError
  */
 export async function* imageTar(
   plan: Plan,
@@ -100,12 +102,12 @@ export async function* imageTar(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const pieces = new Pieces();
-  for (const head of plan.heads) yield* pieces.add(tarHeader(head));
+  for (const head of plan.heads) yield* pieces.add(sqfstarHeader(head));
   for (const [at, layer] of layers.entries()) {
     const wanted = plan.files.get(at);
     if (wanted) yield* layerFiles(wanted, store.content(layer, signal), pieces);
   }
-  yield* pieces.add(END_OF_TAR);
+  yield* pieces.add(END);
   yield* pieces.flush();
 }
 
@@ -116,29 +118,27 @@ async function* layerFiles(
 ): AsyncGenerator<Buffer> {
   let ordinal = 0;
   let found = 0;
-  let current: TarEntry | null = null;
-  let more: readonly string[] = [];
-  let left = 0;
+  let file: { readonly entry: LayerEntry; readonly more: readonly string[]; left: number } | null = null;
   for await (const event of content) {
-    if (event.kind === "data") {
-      if (!current) continue;
-      yield* pieces.add(event.bytes);
-      left -= event.bytes.length;
-      if (left > 0) continue;
-      yield* pieces.add(Buffer.alloc(paddingOf(current.size)));
-      for (const name of more) yield* pieces.add(tarHeader(hardLink(current, name, current.path)));
-      current = null;
-      continue;
+    if (event.kind === "entry") {
+      const names = wanted.get(ordinal++);
+      if (!names) continue;
+      const [first = "", ...more] = names;
+      const entry = cleaned(event.entry, first);
+      if (file || entry.size === 0) throw new DigestError("its index does not fit its content");
+      file = { entry, more, left: entry.size };
+      found += 1;
+      yield* pieces.add(sqfstarHeader(entry));
+    } else if (file) {
+      file.left -= event.kind === "data" ? event.bytes.length : event.count;
+      if (event.kind === "data") yield* pieces.add(event.bytes);
+      else yield* pieces.zeros(event.count);
+      if (file.left > 0) continue;
+      yield* pieces.zeros(paddingAfter(file.entry.size));
+      for (const name of file.more)
+        yield* pieces.add(sqfstarHeader(hardLink(file.entry, name, file.entry.path)));
+      file = null;
     }
-    const names = wanted.get(ordinal++);
-    if (!names) continue;
-    const [first = "", ...others] = names;
-    if (event.entry.size === 0) throw new DigestError("its index does not fit its content");
-    current = cleaned(event.entry, first);
-    more = others;
-    left = current.size;
-    found += 1;
-    yield* pieces.add(tarHeader(current));
   }
   if (found !== wanted.size) throw new DigestError("its index does not fit its content");
 }
@@ -155,6 +155,10 @@ class Pieces {
       return;
     }
     this.#used += bytes.copy(this.#buffer, this.#used);
+  }
+
+  *zeros(count: number): Generator<Buffer> {
+    for (let left = count; left > 0; left -= PIECE) yield* this.add(ZEROS.subarray(0, Math.min(left, PIECE)));
   }
 
   *flush(): Generator<Buffer> {

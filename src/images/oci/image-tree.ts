@@ -3,12 +3,12 @@
  * first, whiteouts included. Nothing is ever written to a disk, so a hostile name can only harm the model, and the model
  * resolves every name inside the image's own root, the way a container would. What cannot be meant honestly is refused.
  */
-import { displayName, type TarEntry, TarError } from "../../archive/tar-entry.ts";
+import { displayName, type LayerEntry, LayerError } from "./layer-entry.ts";
 
 /** A file, symlink or fifo; hard links share one. `layer` and `ordinal` tell where its content stands. */
 export interface Leaf {
   readonly kind: "leaf";
-  readonly entry: TarEntry;
+  readonly entry: LayerEntry;
   readonly layer: number;
   readonly ordinal: number;
 }
@@ -16,7 +16,7 @@ export interface Leaf {
 export interface Folder {
   readonly kind: "folder";
   /** Null for one that no layer describes: it came with what is in it. */
-  entry: TarEntry | null;
+  entry: LayerEntry | null;
   readonly children: Map<string, Child>;
 }
 
@@ -62,14 +62,14 @@ export class ImageTree {
     this.#ordinal = 0;
   }
 
-  /** Applies the next entry of the layer. @throws TarError */
-  apply(entry: TarEntry): void {
+  /** Applies the next entry of the layer. @throws LayerError */
+  apply(entry: LayerEntry): void {
     const ordinal = this.#ordinal++;
     this.#count(entry);
     const names = namesOf(entry.path, entry.path);
     const name = names.pop();
     if (name === undefined) {
-      if (entry.type !== "directory") throw new TarError("it would replace the root folder", entry.path);
+      if (entry.type !== "directory") throw new LayerError("it would replace the root folder", entry.path);
       this.root.entry = entry;
       return;
     }
@@ -93,18 +93,18 @@ export class ImageTree {
     if (this.find(path) === null) this.#walk(path.split("/").filter(isName), path, true);
   }
 
-  #count({ path, size }: TarEntry): void {
+  #count({ path, size }: LayerEntry): void {
     this.#entries += 1;
     this.#bytes += size;
     if (this.#entries > this.#limits.entries) {
-      throw new TarError(`the image has more than ${this.#limits.entries} entries`, path);
+      throw new LayerError(`the image has more than ${this.#limits.entries} entries`, path);
     }
     if (this.#bytes > this.#limits.bytes) {
-      throw new TarError(`the image's files have more than ${this.#limits.bytes} bytes together`, path);
+      throw new LayerError(`the image's files have more than ${this.#limits.bytes} bytes together`, path);
     }
   }
 
-  #put(folder: Folder, name: string, entry: TarEntry, ordinal: number): void {
+  #put(folder: Folder, name: string, entry: LayerEntry, ordinal: number): void {
     const here = folder.children.get(name);
     const before = here?.node;
     if (here && before && here.layer === this.#layer) checkSameType(before, entry);
@@ -117,7 +117,7 @@ export class ImageTree {
       this.#set(folder, name, { kind: "folder", entry, children: new Map() });
     } else if (entry.type === "hardlink") {
       this.#set(folder, name, this.#linked(entry));
-    } else if (entry.type === "character" || entry.type === "block") {
+    } else if (entry.type === "char" || entry.type === "block") {
       // The guest has a /dev of its own; what was here in a lower layer is gone all the same.
       folder.children.delete(name);
     } else {
@@ -130,7 +130,7 @@ export class ImageTree {
   }
 
   /** What a hard link names. Only the path to it may go over symlinks: the link's own target is meant itself. */
-  #linked(entry: TarEntry): Leaf {
+  #linked(entry: LayerEntry): Leaf {
     const names = namesOf(entry.link, entry.path);
     const name = names.pop();
     const folder = name === undefined ? null : this.#walk(names, entry.path, false);
@@ -138,18 +138,18 @@ export class ImageTree {
       folder?.kind === "folder" && name !== undefined ? folder.children.get(name)?.node : undefined;
     if (target?.kind === "leaf") return target;
     const problem = target ? "a folder" : "nothing that is in the image";
-    throw new TarError(`it is a hard link to ${problem}: '${displayName(entry.link)}'`, entry.path);
+    throw new LayerError(`it is a hard link to ${problem}: '${displayName(entry.link)}'`, entry.path);
   }
 
-  #hide(names: readonly string[], name: string, entry: TarEntry): void {
+  #hide(names: readonly string[], name: string, entry: LayerEntry): void {
     if (!isName(name) || name === "..")
-      throw new TarError("it hides nothing that has a name of its own", entry.path);
+      throw new LayerError("it hides nothing that has a name of its own", entry.path);
     const folder = this.#lower(names, entry);
     const child = folder?.children.get(name);
     if (folder && child) this.#dropLower(folder, name, child);
   }
 
-  #hideAll(names: readonly string[], entry: TarEntry): void {
+  #hideAll(names: readonly string[], entry: LayerEntry): void {
     const folder = this.#lower(names, entry);
     for (const [name, child] of folder?.children ?? []) {
       if (folder) this.#dropLower(folder, name, child);
@@ -157,7 +157,7 @@ export class ImageTree {
   }
 
   /** The folder in which something is hidden; null when lower layers have none. */
-  #lower(names: readonly string[], entry: TarEntry): Folder | null {
+  #lower(names: readonly string[], entry: LayerEntry): Folder | null {
     const node = this.#walk(names, entry.path, false);
     return node?.kind === "folder" ? node : null;
   }
@@ -171,10 +171,10 @@ export class ImageTree {
     }
   }
 
-  #folder(names: readonly string[], entry: TarEntry): Folder {
+  #folder(names: readonly string[], entry: LayerEntry): Folder {
     const node = this.#walk(names, entry.path, true);
     if (node?.kind !== "folder")
-      throw new TarError("it stands below something that is no folder", entry.path);
+      throw new LayerError("it stands below something that is no folder", entry.path);
     return node;
   }
 
@@ -190,7 +190,7 @@ export class ImageTree {
     for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
       const folder: Node = last;
       if (folder.kind !== "folder") {
-        if (make) throw new TarError("it stands below something that is no folder", path);
+        if (make) throw new LayerError("it stands below something that is no folder", path);
         return null;
       }
       if (name === "..") {
@@ -203,7 +203,7 @@ export class ImageTree {
         if (!make) return null;
         checkLength(name, path);
         if (++this.#entries > this.#limits.entries) {
-          throw new TarError(`the image has more than ${this.#limits.entries} entries`, path);
+          throw new LayerError(`the image has more than ${this.#limits.entries} entries`, path);
         }
         child = { node: { kind: "folder", entry: null, children: new Map() }, layer: this.#layer };
         folder.children.set(name, child);
@@ -214,7 +214,7 @@ export class ImageTree {
       const node: Node = child.node;
       if (node.kind === "leaf" && node.entry.type === "symlink") {
         if (++symlinks > MAX_SYMLINKS)
-          throw new TarError("it stands behind symlinks that go in a circle", path);
+          throw new LayerError("it stands behind symlinks that go in a circle", path);
         const target = node.entry.link;
         if (target.startsWith("/")) trail.length = 1;
         last = trail.at(-1) ?? this.root;
@@ -238,7 +238,7 @@ function namesOf(path: string, entry: string): string[] {
   const names = path.split("/").filter(isName);
   for (const name of names) {
     if (name === "..")
-      throw new TarError(`it contains '..'${path === entry ? "" : " in its link target"}`, entry);
+      throw new LayerError(`it contains '..'${path === entry ? "" : " in its link target"}`, entry);
     checkLength(name, entry);
   }
   return names;
@@ -246,13 +246,13 @@ function namesOf(path: string, entry: string): string[] {
 
 function checkLength(name: string, entry: string): void {
   if (name.length > MAX_NAME)
-    throw new TarError(`a name in it has ${name.length} bytes (at most ${MAX_NAME})`, entry);
+    throw new LayerError(`a name in it has ${name.length} bytes (at most ${MAX_NAME})`, entry);
 }
 
 /** Within one layer a name may be written twice, but as the same kind of thing: else two readers see two images. */
-function checkSameType(before: Node, entry: TarEntry): void {
+function checkSameType(before: Node, entry: LayerEntry): void {
   const was = before.kind === "folder" ? "directory" : before.entry.type;
   const is = entry.type === "hardlink" ? "file" : entry.type;
   if (was === is || (before.kind === "leaf" && entry.type === "hardlink")) return;
-  throw new TarError(`the same layer has it as ${was} and as ${entry.type}`, entry.path);
+  throw new LayerError(`the same layer has it as ${was} and as ${entry.type}`, entry.path);
 }

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { createReadStream, createWriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { finished } from "node:stream/promises";
-import type { TarEntry } from "../../archive/tar-entry.ts";
+import type { LayerEntry } from "./layer-entry.ts";
 
 /** Writes entries, one JSON document per line, as they come. */
 export class LayerIndexWriter {
@@ -17,7 +17,7 @@ export class LayerIndexWriter {
   }
 
   /** Bounded: waits when the disk is slower. */
-  async add({ path, type, mode, uid, gid, size, mtime, link, xattrs }: TarEntry): Promise<void> {
+  async add({ path, type, mode, uid, gid, size, mtime, link, xattrs }: LayerEntry): Promise<void> {
     this.#waiting += `${JSON.stringify([path, type, mode, uid, gid, size, mtime, link, xattrs])}\n`;
     if (this.#waiting.length < 64 * 1024) return;
     const text = this.#waiting;
@@ -38,18 +38,18 @@ export class LayerIndexWriter {
 
 type Row = [
   path: string,
-  type: TarEntry["type"],
+  type: LayerEntry["type"],
   mode: number,
   uid: number,
   gid: number,
   size: number,
   mtime: number,
   link: string,
-  xattrs: TarEntry["xattrs"],
+  xattrs: LayerEntry["xattrs"],
 ];
 
 /** The entries of a file that `LayerIndexWriter` wrote, in order. */
-export async function* readLayerIndex(file: string): AsyncGenerator<TarEntry> {
+export async function* readLayerIndex(file: string): AsyncGenerator<LayerEntry> {
   const lines = createInterface({
     input: createReadStream(file, { encoding: "utf8", highWaterMark: 256 * 1024 }),
   });

@@ -8,13 +8,12 @@ import { createReadStream } from "node:fs";
 import { open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { type TarEntry, TarError } from "../../archive/tar-entry.ts";
-import { readTar, type TarEvent } from "../../archive/tar-reader.ts";
 import type { Work } from "../../core/stage.ts";
 import { ContentStore } from "../../host/content-store.ts";
 import { SharedWork } from "../../host/shared-work.ts";
 import { decompressed } from "./decompress.ts";
 import { TREE_LIMITS, type TreeLimits } from "./image-tree.ts";
+import { type LayerEntry, LayerError, type LayerEvent, layerEvents } from "./layer-entry.ts";
 import { LayerIndexWriter, readLayerIndex } from "./layer-index.ts";
 
 const hex = z.string().regex(/^[0-9a-f]{64}$/);
@@ -62,7 +61,7 @@ export class LayerStore {
   /**
    * The layer, fetched when it is not here. Asked for twice at once it is fetched once.
    * @param onBytes hears how many bytes of the blob are there
-   * @throws DigestError | TarError, and what `open` throws: then it can be gone on from
+   * @throws DigestError | LayerError, and what `open` throws: then it can be gone on from
    */
   async ensure(wanted: WantedLayer, work: Work, onBytes: (done: number) => void): Promise<Layer> {
     const known = await this.get(wanted.digest);
@@ -79,19 +78,19 @@ export class LayerStore {
   }
 
   /** The entries of a layer that is here, in order, without their content. */
-  entries(layer: Layer): AsyncGenerator<TarEntry> {
+  entries(layer: Layer): AsyncGenerator<LayerEntry> {
     return readLayerIndex(join(this.#store.path(layer.digest), "index"));
   }
 
-  /** Entries and content; the blob's digest is checked again on the way. @throws DigestError at the end | TarError */
-  async *content(layer: Layer, signal: AbortSignal): AsyncGenerator<TarEvent> {
+  /** Entries and content; the blob's digest is checked again on the way. @throws DigestError at the end | LayerError */
+  async *content(layer: Layer, signal: AbortSignal): AsyncGenerator<LayerEvent> {
     const hash = createHash("sha256");
     const blob = hashed(
       createReadStream(join(this.#store.path(layer.digest), "blob"), { ...READ, signal }),
       hash,
     );
     try {
-      yield* readTar(decompressed(unclosed(blob)));
+      yield* layerEvents(decompressed(unclosed(blob)));
       await drain(blob);
     } finally {
       await blob.return(undefined);
@@ -123,7 +122,7 @@ export class LayerStore {
       await chunks.return(undefined);
       await rm(join(folder, "index"), { force: true });
       // What is wrong in itself, or has no room, is no start for another try; what was cut off is.
-      const wrong = error instanceof TarError || error instanceof DigestError;
+      const wrong = error instanceof LayerError || error instanceof DigestError;
       if (wrong || (error as NodeJS.ErrnoException).code === "ENOSPC") await rm(partial, { force: true });
       if (wrong && blob.resumed) return this.#receive(wanted, folder, signal, onBytes);
       throw error;
@@ -140,17 +139,17 @@ export class LayerStore {
       for await (const chunk of tar) {
         hash.update(chunk);
         bytes += chunk.length;
-        if (bytes > limit) throw new TarError(`the layer has more than ${limit} bytes`);
+        if (bytes > limit) throw new LayerError(`the layer has more than ${limit} bytes`);
         yield chunk;
       }
     })();
     const index = new LayerIndexWriter(file);
     let entries = 0;
     try {
-      for await (const event of readTar(counted)) {
+      for await (const event of layerEvents(counted)) {
         if (event.kind !== "entry") continue;
         if (++entries > this.#limits.entries) {
-          throw new TarError(`the layer has more than ${this.#limits.entries} entries`);
+          throw new LayerError(`the layer has more than ${this.#limits.entries} entries`);
         }
         await index.add(event.entry);
       }

@@ -1,8 +1,8 @@
 /** Gets an image from its registry: manifest for this machine, configuration, and its layers, several at once. */
 
-import { displayName, TarError } from "../../archive/tar-entry.ts";
 import { asBangerError, BangerError } from "../../core/errors.ts";
 import type { Work } from "../../core/stage.ts";
+import { displayName, LayerError } from "./layer-entry.ts";
 import { DigestError, type Layer, type LayerStore } from "./layer-store.ts";
 import {
   type Config,
@@ -61,7 +61,7 @@ export async function fetchImage<T>(
 
 /** What is wrong with an image, as an error for people; other errors stay what they are. */
 export function refusal(ref: string, error: unknown, where = ""): unknown {
-  if (error instanceof TarError) {
+  if (error instanceof LayerError) {
     const name = error.entry === null ? "" : `'${displayName(error.entry)}': `;
     return BangerError.of(
       "image_refused",

@@ -1,14 +1,14 @@
 /** The tree that layers make together: whiteouts, links, replacement, and what is refused. */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { TarEntry } from "../../../src/archive/tar-entry.ts";
 import { planImage } from "../../../src/images/oci/flatten.ts";
 import { ImageTree, type TreeLimits } from "../../../src/images/oci/image-tree.ts";
+import type { LayerEntry } from "../../../src/images/oci/layer-entry.ts";
 
-type Short = string | (Partial<TarEntry> & { path: string });
+type Short = string | (Partial<LayerEntry> & { path: string });
 
 /** `name/` is a folder, `name` a file with one byte, `name -> target` a symlink, `name = target` a hard link. */
-function entry(short: Short): TarEntry {
+function entry(short: Short): LayerEntry {
   const base = { mode: 0o644, uid: 0, gid: 0, size: 0, mtime: 0, link: "", xattrs: {} };
   if (typeof short !== "string") return { ...base, type: "file", ...short };
   const [path = "", kind, link = ""] = short.split(/ (->|=) /);
@@ -46,7 +46,7 @@ function paths(...layers: readonly (readonly Short[])[]): string[] {
 }
 
 const refused = (message: RegExp, ...layers: readonly (readonly Short[])[]) =>
-  assert.throws(() => planImage(treeOf(layers)), { name: "TarError", message });
+  assert.throws(() => planImage(treeOf(layers)), { name: "LayerError", message });
 
 describe("layers", () => {
   test("lie over each other: the highest wins, folders are merged", () => {
@@ -69,7 +69,7 @@ describe("layers", () => {
   });
 
   test("drop device nodes, and what they replace", () => {
-    assert.deepEqual(paths(["dev/", "dev/null"], [{ path: "dev/null", type: "character" }]), ["dev/"]);
+    assert.deepEqual(paths(["dev/", "dev/null"], [{ path: "dev/null", type: "char" }]), ["dev/"]);
   });
 });
 
