@@ -117,6 +117,22 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/image-show.ts")),
   },
   {
+    name: "image import",
+    summary: "make an image of a tar, an archive of docker or podman, or an OCI layout",
+    load: load(() => import("./commands/image-import.ts")),
+  },
+  {
+    name: "image export",
+    summary: "write an image to a file or folder that other tools read",
+    load: load(() => import("./commands/image-export.ts")),
+  },
+  {
+    name: "image delete",
+    aliases: ["image rm"],
+    summary: "delete images that no VM uses",
+    load: load(() => import("./commands/image-delete.ts")),
+  },
+  {
     name: "kernel list",
     aliases: ["kernel ls"],
     summary: "kernels that VMs boot",

@@ -198,6 +198,18 @@ export const CATALOGUE = {
     message: "no image '{ref}' at {registry}",
     hint: "check the name and the tag; banger image list --available shows what needs no registry",
   },
+  image_export_failed: {
+    status: 500,
+    exit: failure,
+    message: "exporting image '{name}' to {path} failed: {reason}",
+    hint: "nothing was left there; check the folder and its free space",
+  },
+  image_in_use: {
+    status: 409,
+    exit: failure,
+    message: "image '{name}' is used by {vms}",
+    hint: "delete these VMs first: banger vm delete",
+  },
   image_refused: {
     status: 422,
     exit: failure,

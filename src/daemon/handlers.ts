@@ -35,7 +35,7 @@ export function makeHandlers(services: Services): Handlers {
     ...portHandlers(context, vms),
     ...storeHandlers(context, operations),
     ...workspaceHandlers(vms, services.workspaces),
-    ...imageHandlers(context),
+    ...imageHandlers(context, operations),
 
     getStatus: () => daemonStatus(context),
     // The answer is the last thing sent, and the connection closes with the process: the client then knows that it is gone.

@@ -1,23 +1,34 @@
 /** Routes of single images. */
 import type { ImageDetails } from "../api/schemas.ts";
+import { BangerError } from "../core/errors.ts";
+import { exportImage } from "../images/oci/export.ts";
 import type { VmContext } from "../vm/context.ts";
+import type { Operations } from "./operations.ts";
 import type { Handlers } from "./server.ts";
 import type { Stores } from "./store-handlers.ts";
 
-export function imageHandlers(context: VmContext & Stores): Pick<Handlers, "getImage"> {
+type ImageRoute = "getImage" | "deleteImage" | "importImage" | "exportImage";
+
+export function imageHandlers(
+  context: VmContext & Stores,
+  operations: Operations,
+): Pick<Handlers, ImageRoute> {
+  const { images } = context;
+  const usersOf = (digest: string) =>
+    context.vms
+      .list()
+      .filter((vm) => vm.imageDigest === digest)
+      .map((vm) => vm.name);
   return {
     getImage: async ({ params }): Promise<ImageDetails> => {
-      const image = await context.images.find(params.image ?? "");
+      const image = await images.find(params.image ?? "");
       return {
         name: image.name,
         digest: image.digest,
         source: image.source,
         size_bytes: image.sizeBytes,
         created_at: image.createdAt,
-        used_by: context.vms
-          .list()
-          .filter((vm) => vm.imageDigest === image.digest)
-          .map((vm) => vm.name),
+        used_by: usersOf(image.digest),
         description: image.description,
         origin: image.origin,
         env: image.env,
@@ -26,6 +37,25 @@ export function imageHandlers(context: VmContext & Stores): Pick<Handlers, "getI
         entrypoint: [...image.run.entrypoint],
         command: [...image.run.command],
       };
+    },
+    deleteImage: async ({ params }) => {
+      const image = await images.find(params.image ?? "");
+      await images.remove(image, () => {
+        const users = usersOf(image.digest);
+        if (users.length === 0) return;
+        throw BangerError.of("image_in_use", { name: image.name, vms: users.slice(0, 10).join(", ") });
+      });
+    },
+    importImage: async ({ body }) =>
+      operations.start("image_import", body.path, async (work) => {
+        const request = { path: body.path, name: body.name ?? null, tag: body.tag ?? null };
+        return { image: (await images.import(request, work)).name };
+      }),
+    exportImage: async ({ params, body }) => {
+      const image = await images.find(params.image ?? "");
+      return operations.start("image_export", image.name, (work) =>
+        exportImage(image, body.path, body.format, work),
+      );
     },
   };
 }

@@ -22,6 +22,7 @@ const PACKAGES: Readonly<Record<string, Names>> = {
   depmod: { apt: ["kmod"], dnf: ["kmod"], pacman: ["kmod"] },
   mksquashfs: { apt: ["squashfs-tools"], dnf: ["squashfs-tools"], pacman: ["squashfs-tools"] },
   sqfstar: { apt: ["squashfs-tools"], dnf: ["squashfs-tools"], pacman: ["squashfs-tools"] },
+  sqfs2tar: { apt: ["squashfs-tools-ng"], dnf: ["squashfs-tools-ng"], pacman: ["squashfs-tools-ng"] },
   mmdebstrap: {
     apt: ["mmdebstrap", "debian-archive-keyring"],
     dnf: ["mmdebstrap", "debian-keyring"],

@@ -7,7 +7,7 @@ import { exists } from "./files.ts";
 import { hostPackageManager, packagesFor } from "./packages.ts";
 
 /** What a tool is needed for. `boot` starts VMs, `kernel` and `image` obtain what they boot from, `agent` compiles the guest's agent, `workspace` copies repositories. */
-export type Purpose = "boot" | "disk" | "kernel" | "image" | "agent" | "workspace";
+export type Purpose = "boot" | "disk" | "kernel" | "image" | "export" | "agent" | "workspace";
 
 export interface Tool {
   /** File name of the program or library. */
@@ -34,6 +34,7 @@ export const TOOLS: readonly Tool[] = [
   { name: "mmdebstrap", purposes: ["image"] },
   // sqfstar came with squashfs-tools 4.5, so its presence is the version check.
   { name: "sqfstar", purposes: ["image"] },
+  { name: "sqfs2tar", purposes: ["export"], optional: "images cannot be exported without it" },
   { name: "newuidmap", purposes: ["image"], userOnly: true },
   { name: "gcc", purposes: ["agent"] },
   { name: "make", purposes: ["agent"] },
@@ -94,12 +95,20 @@ export async function missingTools(
   return wanted.filter((_, index) => found[index] === null);
 }
 
+/** Passes when a tool is there that only some work needs. @throws host_packages_missing as `requireTools` */
+export async function requireTool(name: string): Promise<void> {
+  if (!(await findTool(name))) throw await missing([name]);
+}
+
 /** Passes when everything needed for `purposes` is there. @throws host_packages_missing with details `{tools, packages}` */
 export async function requireTools(...purposes: Purpose[]): Promise<void> {
   const tools = (await missingTools(purposes)).map((tool) => tool.name);
-  if (tools.length === 0) return;
+  if (tools.length > 0) throw await missing(tools);
+}
+
+async function missing(tools: readonly string[]): Promise<BangerError> {
   const packages = packagesFor(tools, await hostPackageManager());
-  throw BangerError.of(
+  return BangerError.of(
     "host_packages_missing",
     { tools: tools.join(", "), packages: packages.join(", ") },
     { details: { tools, packages } },

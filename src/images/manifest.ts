@@ -23,7 +23,7 @@ export const Manifest = z.object({
   name: z.string().max(600),
   digest: hex,
   description: z.string().max(200),
-  source: z.enum(["recipe", "registry"]),
+  source: z.enum(["recipe", "registry", "import"]),
   /** Where it is from: for a registry's image the digest that its name stood for. */
   origin: z.string().max(600).default(""),
   init: z.string().startsWith("/").max(4096).nullable(),

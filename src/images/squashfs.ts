@@ -28,7 +28,9 @@ export async function chooseMode(): Promise<Mode | { readonly reason: string; re
  */
 export function sqfstarCommand(mode: Mode, target: string, rootMode = 0o755): [string, string[]] {
   const permissions = rootMode.toString(8).padStart(4, "0");
-  const args = ["-comp", "lz4", "-no-progress", "-quiet", "-root-mode", permissions, target];
+  // The same files give the same image: no time of ours is in it.
+  const times = ["-mkfs-time", "0", "-root-time", "0"];
+  const args = ["-comp", "lz4", "-no-progress", "-quiet", ...times, "-root-mode", permissions, target];
   if (mode === "root") return ["sqfstar", args];
   return mode === "unshare"
     ? ["unshare", ["--user", "--map-root-user", "sqfstar", ...args]]

@@ -10,7 +10,7 @@ import { type Image, Manifest } from "./manifest.ts";
 import { LayerStore } from "./oci/layer-store.ts";
 import { familiarName, parseReference } from "./oci/reference.ts";
 import type { RegistryOptions } from "./oci/registry.ts";
-import { isCurrent, makeFromRegistry } from "./oci/source.ts";
+import { type ImportRequest, isCurrent, makeFromFile, makeFromRegistry, type Stores } from "./oci/source.ts";
 import { listRecipes, type Recipe, readRecipe } from "./recipe.ts";
 import { ROOTFS } from "./squashfs.ts";
 
@@ -32,9 +32,22 @@ function storedName(ref: string): string {
   }
 }
 
+/** @throws invalid_argument when an image cannot be kept under that name */
+function importName(name: string | null, recipes: readonly string[]): string {
+  const refused = (problem: string) =>
+    BangerError.of("invalid_argument", {
+      what: "name",
+      problem,
+      accepted: "give a name such as team/app:1 behind the file",
+    });
+  if (name === null) throw refused("the file names no image");
+  if (recipes.includes(name)) throw refused(`'${name}' is the name of a recipe`);
+  return familiarName(parseReference(name));
+}
+
 export class ImageStore {
   readonly #store: ContentStore<Manifest>;
-  readonly #layers: LayerStore;
+  readonly #stores: Stores;
   readonly #registry: RegistryOptions;
   readonly #work = new SharedWork<Image>();
 
@@ -44,7 +57,7 @@ export class ImageStore {
       join(paths.state, "images"),
       (json) => Manifest.safeParse(json).data ?? null,
     );
-    this.#layers = new LayerStore(join(paths.cache, "layers"));
+    this.#stores = { images: this.#store, layers: new LayerStore(join(paths.cache, "layers")) };
     this.#registry = options.registry ?? {};
   }
 
@@ -102,6 +115,33 @@ export class ImageStore {
     return this.#fetch(ref, work);
   }
 
+  /**
+   * Makes an image of a file or folder of this host: a root filesystem's tar, an archive of docker or podman, an OCI layout.
+   * @throws invalid_argument | image_refused | image_build_failed | host_packages_missing | no_space
+   */
+  async import(request: ImportRequest, work: Work): Promise<Image> {
+    const recipes = (await listRecipes()).map((recipe) => recipe.name);
+    const nameOf = (name: string | null) => importName(name, recipes);
+    if (request.name !== null) nameOf(request.name);
+    const { name, manifest } = await makeFromFile(request, nameOf, this.#stores, work);
+    await this.#store.setName(name, { digest: manifest.digest, inputs: manifest.origin });
+    return this.#image(manifest, name);
+  }
+
+  /**
+   * Forgets an image's name; its files go with the last one.
+   * @param check called before files are removed; what it throws keeps everything
+   */
+  async remove({ name, digest }: Image, check: () => void): Promise<void> {
+    const names = [...(await this.#store.names())].filter(([, entry]) => entry.digest === digest);
+    if (names.some(([other]) => other !== name)) {
+      await this.#store.setName(name, null);
+      return;
+    }
+    check();
+    await this.#store.remove(digest);
+  }
+
   async #current(recipe: Recipe): Promise<Image | null> {
     const entry = (await this.#store.names()).get(recipe.name);
     const manifest = entry?.inputs === recipe.digest ? await this.#store.get(entry.digest) : null;
@@ -143,10 +183,7 @@ export class ImageStore {
     return this.#work.run(`registry ${name}`, work, async (shared) => {
       const known = async (origin: string) =>
         [...(await this.#store.list()).values()].find((each) => each.origin === origin) ?? null;
-      const manifest = await makeFromRegistry(
-        { reference, images: this.#store, layers: this.#layers, known, registry: this.#registry },
-        shared,
-      );
+      const manifest = await makeFromRegistry(reference, this.#stores, known, shared, this.#registry);
       await this.#store.setName(name, { digest: manifest.digest, inputs: manifest.origin });
       return this.#image(manifest, name);
     });

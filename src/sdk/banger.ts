@@ -1,19 +1,11 @@
 /** The client of the daemon. */
 import type { Duplex } from "node:stream";
-import type {
-  CreateVm,
-  DaemonStatus,
-  Image,
-  ImageDetails,
-  Kernel,
-  Operation,
-  Vm,
-  WaitFor,
-} from "../api/schemas.ts";
+import type { CreateVm, DaemonStatus, Kernel, Operation, Vm, WaitFor } from "../api/schemas.ts";
 import { resolvePaths } from "../host/paths.ts";
 import { type ConnectOptions, dialler } from "./connect.ts";
 import { connectPort } from "./connect-port.ts";
 import type { Execution } from "./execution.ts";
+import { type Images, imagesOf, type Store, storeOf } from "./images.ts";
 import { type Lease, openLease } from "./lease.ts";
 import { cancelOperation, type FollowOptions, follow, perform } from "./operations.ts";
 import { type ExecOptions, Sandbox, startExecution } from "./sandbox.ts";
@@ -47,12 +39,6 @@ export interface CreateOptions {
   readonly keep?: boolean;
 }
 
-/** The images. */
-export interface Images extends Store<Image> {
-  /** One that is here: by name, digest or unique beginning of its digest. @throws image_not_found | image_ambiguous */
-  get(ref: string): Promise<ImageDetails>;
-}
-
 /** A TCP port of the guest and where this host listens for it. */
 export interface PublishOptions {
   /** An IP address of this host; by default both loopback addresses. */
@@ -60,14 +46,6 @@ export interface PublishOptions {
   /** 0 or absent: a free one, told by `sandbox.info.publish`. */
   readonly hostPort?: number;
   readonly guestPort: number;
-}
-
-/** A store of images or of kernels. */
-export interface Store<T> {
-  /** Those that are here, with `available` also those that can be obtained. */
-  list(options?: { available?: boolean }): Promise<T[]>;
-  /** Obtains one if it is not here. */
-  pull(name: string, options?: FollowOptions): Promise<Operation>;
 }
 
 /** A connection to banger's daemon: `const banger = await Banger.connect()`. */
@@ -84,11 +62,8 @@ export class Banger implements Disposable {
 
   private constructor(transport: Transport) {
     this.#transport = transport;
-    this.images = {
-      ...store<Image>(transport, "images"),
-      get: (ref) => transport.json(`/v1/images/${segment(ref)}`),
-    };
-    this.kernels = store(transport, "kernels");
+    this.images = imagesOf(transport);
+    this.kernels = storeOf(transport, "kernels");
     this.operations = {
       list: () => transport.json("/v1/operations"),
       get: (id) => transport.json(`/v1/operations/${segment(id)}`),
@@ -213,13 +188,5 @@ async function completeSizes(
     vcpu: vcpu ?? defaults.vcpu.value,
     memory_mib: memoryMib ?? defaults.memoryMib.value,
     disk_bytes: diskBytes ?? defaults.diskBytes.value,
-  };
-}
-
-function store<T>(transport: Transport, kind: "images" | "kernels"): Store<T> {
-  return {
-    list: (options = {}) => transport.json(`/v1/${kind}`, { query: { available: options.available } }),
-    pull: (name, options) =>
-      perform(transport, `/v1/${kind}/pull`, { method: "POST", body: { name } }, options),
   };
 }

@@ -18,13 +18,14 @@ export type {
   WorkspaceExport,
 } from "../api/schemas.ts";
 export { BangerError, type ErrorCode } from "../core/errors.ts";
-export { Banger, type CreateOptions, type Images, type PublishOptions, type Store } from "./banger.ts";
+export { Banger, type CreateOptions, type PublishOptions } from "./banger.ts";
 export type { ConnectOptions } from "./connect.ts";
 export type { Copied, CopyOptions } from "./copy.ts";
 export type { Execution, Started } from "./execution.ts";
 export { type ExecResult, type ExitStatus, exitCode } from "./exit-status.ts";
 export type { Files, WriteOptions } from "./files.ts";
 export type { Forward, ForwardOptions } from "./forward-port.ts";
+export type { ImageExportOptions, ImageImportOptions, Images, Store } from "./images.ts";
 export type { Lease } from "./lease.ts";
 export type { FollowOptions } from "./operations.ts";
 export type { AttachOptions, ExecOptions, Sandbox, Settings } from "./sandbox.ts";

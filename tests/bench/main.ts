@@ -8,6 +8,7 @@ import { banger } from "../support/command.ts";
 import { benchBoot } from "./boot.ts";
 import { benchDaemon } from "./daemon.ts";
 import { benchExec } from "./exec.ts";
+import { benchImages } from "./images.ts";
 import type { Row } from "./measure.ts";
 import { makeBenchHome } from "./setting.ts";
 import { benchThroughput } from "./throughput.ts";
@@ -19,6 +20,7 @@ const BENCHES = {
   exec: benchExec,
   throughput: benchThroughput,
   daemon: benchDaemon,
+  images: benchImages,
 };
 
 const { values } = parseArgs({

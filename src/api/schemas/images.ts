@@ -18,4 +18,22 @@ export const imageDetails = image
   })
   .meta({ id: "ImageDetails" });
 
+const hostPath = z.string().startsWith("/").max(4096).describe("absolute path on this host");
+
+export const importImage = z
+  .strictObject({
+    path: hostPath,
+    name: z.string().min(1).max(512).optional().describe("default: the name that the file carries"),
+    tag: z.string().min(1).max(512).optional().describe("which of several images in it"),
+  })
+  .meta({ id: "ImportImage" });
+
+export const importedImage = z
+  .object({ image: z.string().describe("the name that it got") })
+  .meta({ id: "ImportedImage" });
+
+export const exportImage = z
+  .strictObject({ path: hostPath, format: z.enum(["oci", "oci-archive", "rootfs"]) })
+  .meta({ id: "ExportImage" });
+
 export type ImageDetails = z.infer<typeof imageDetails>;

@@ -1,6 +1,7 @@
 /** Long work: its state and its events. */
 import { z } from "zod";
 import { errorBody, milliseconds, timestamp } from "./common.ts";
+import { importedImage } from "./images.ts";
 import { workspaceExport } from "./workspaces.ts";
 
 export const operationState = z.enum(["running", "succeeded", "failed", "cancelled"]);
@@ -41,15 +42,20 @@ export const operation = z
       "workspace_prepare",
       "workspace_export",
       "image_pull",
+      "image_import",
+      "image_export",
       "kernel_pull",
     ]),
-    target: z.string().describe("id of the VM, or name of the image or kernel"),
+    target: z.string().describe("id of the VM, or name of the image or kernel, of an import the file"),
     state: operationState,
     stages: z.array(stage),
     progress: progress.nullable(),
     notices: z.array(z.string()),
     error: errorBody.nullable(),
-    result: workspaceExport.nullable().describe("of workspace_export"),
+    result: z
+      .union([workspaceExport, importedImage])
+      .nullable()
+      .describe("of workspace_export and image_import"),
     created_at: timestamp,
     ended_at: timestamp.nullable(),
   })

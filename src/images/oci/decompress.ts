@@ -69,3 +69,13 @@ async function* prepend(start: Buffer, iterator: AsyncIterator<Buffer>): AsyncGe
 async function* rest(iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
   for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
 }
+
+/** The same chunks; a reader that stops early does not end the source. */
+export function unclosed(source: AsyncGenerator<Buffer>): AsyncIterable<Buffer> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => source.next() }) };
+}
+
+/** Reads a source to its end. */
+export async function drain(source: AsyncGenerator<Buffer>): Promise<void> {
+  for (let next = await source.next(); !next.done; next = await source.next());
+}

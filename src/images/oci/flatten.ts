@@ -149,8 +149,9 @@ class Pieces {
   #used = 0;
 
   *add(bytes: Buffer): Generator<Buffer> {
-    if (this.#used + bytes.length > PIECE) yield* this.flush();
-    if (bytes.length >= PIECE / 2) {
+    const large = bytes.length >= PIECE / 2;
+    if (large || this.#used + bytes.length > PIECE) yield* this.flush();
+    if (large) {
       yield bytes;
       return;
     }

@@ -11,7 +11,7 @@ import { z } from "zod";
 import type { Work } from "../../core/stage.ts";
 import { ContentStore } from "../../host/content-store.ts";
 import { SharedWork } from "../../host/shared-work.ts";
-import { decompressed } from "./decompress.ts";
+import { decompressed, drain, unclosed } from "./decompress.ts";
 import { TREE_LIMITS, type TreeLimits } from "./image-tree.ts";
 import { type LayerEntry, LayerError, type LayerEvent, layerEvents } from "./layer-entry.ts";
 import { LayerIndexWriter, readLayerIndex } from "./layer-index.ts";
@@ -219,15 +219,6 @@ class Arrival {
       `sha256:${came} came (${this.#done} bytes) where sha256:${digest} was promised (${size} bytes)`,
     );
   }
-}
-
-/** The same chunks; a reader that stops early does not end the source. */
-function unclosed(source: AsyncGenerator<Buffer>): AsyncIterable<Buffer> {
-  return { [Symbol.asyncIterator]: () => ({ next: () => source.next() }) };
-}
-
-async function drain(source: AsyncGenerator<Buffer>): Promise<void> {
-  for (let next = await source.next(); !next.done; next = await source.next());
 }
 
 async function* hashed(

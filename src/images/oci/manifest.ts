@@ -116,6 +116,28 @@ export function parseImageConfig(bytes: Buffer): Config {
   return parse(config, parseJson(bytes, "configuration"), "configuration");
 }
 
+/** @throws DocumentError when it is made for another machine, or for other layers than its manifest names */
+export function checkConfig({ os, architecture, rootfs }: Config, layers: number): void {
+  if ((os || "linux") !== "linux" || (architecture || hostArchitecture()) !== hostArchitecture()) {
+    throw new DocumentError(
+      `it is made for ${os}/${architecture}, this machine is linux/${hostArchitecture()}`,
+    );
+  }
+  if (rootfs.diff_ids.length !== layers) {
+    throw new DocumentError(`its manifest has ${layers} layers, its configuration ${rootfs.diff_ids.length}`);
+  }
+}
+
+/** The configuration says what the layers contain once they are unpacked. @throws DocumentError */
+export function checkContents({ rootfs }: Config, layers: readonly { readonly diffId: string }[]): void {
+  for (const [at, { diffId }] of layers.entries()) {
+    if (`sha256:${diffId}` === rootfs.diff_ids[at]) continue;
+    throw new DocumentError(
+      `layer ${at + 1} contains sha256:${diffId}, its configuration promises ${rootfs.diff_ids[at]}`,
+    );
+  }
+}
+
 /**
  * The manifest of an index that this architecture runs. Attestations and other systems' are passed over.
  * @throws DocumentError naming what there is

@@ -6,6 +6,8 @@ import { displayName, LayerError } from "./layer-entry.ts";
 import { DigestError, type Layer, type LayerStore } from "./layer-store.ts";
 import {
   type Config,
+  checkConfig,
+  checkContents,
   type Descriptor,
   DocumentError,
   hostArchitecture,
@@ -49,9 +51,9 @@ export async function fetchImage<T>(
     const here = await known(digest);
     if (here) return here;
     const config = parseImageConfig(await registry.document(manifest.config.digest, manifest.config.size));
-    checkConfig(config, manifest);
+    checkConfig(config, manifest.layers.length);
     const fetched = await fetchLayers(registry, ref, manifest.layers, layers, work);
-    checkContents(fetched, config);
+    checkContents(config, fetched);
     return { digest, config, layers: fetched };
   } catch (error) {
     work.signal.throwIfAborted();
@@ -84,30 +86,6 @@ async function resolve(registry: Registry): Promise<{ digest: string; manifest: 
     sent = await registry.manifest(selectPlatform(top.index, hostArchitecture()).digest);
   }
   throw new DocumentError(`its index names indexes more than ${MAX_NESTING} deep`);
-}
-
-function checkConfig(config: Config, manifest: Manifest): void {
-  const { os, architecture, rootfs } = config;
-  if ((os || "linux") !== "linux" || (architecture || hostArchitecture()) !== hostArchitecture()) {
-    throw new DocumentError(
-      `it is made for ${os}/${architecture}, this machine is linux/${hostArchitecture()}`,
-    );
-  }
-  if (rootfs.diff_ids.length !== manifest.layers.length) {
-    throw new DocumentError(
-      `its manifest has ${manifest.layers.length} layers, its configuration ${rootfs.diff_ids.length}`,
-    );
-  }
-}
-
-/** The configuration says what the layers contain once they are unpacked. */
-function checkContents(layers: readonly Layer[], { rootfs }: Config): void {
-  for (const [at, layer] of layers.entries()) {
-    if (`sha256:${layer.diffId}` === rootfs.diff_ids[at]) continue;
-    throw new DocumentError(
-      `layer ${at + 1} contains sha256:${layer.diffId}, its configuration promises ${rootfs.diff_ids[at]}`,
-    );
-  }
 }
 
 async function fetchLayers(

@@ -2,7 +2,8 @@
 import type { RunSettings } from "../manifest.ts";
 import type { Config } from "./manifest.ts";
 
-export function settingsOf({ config }: Config): { env: Record<string, string>; run: RunSettings } {
+export function settingsOf(image: Config | null): { env: Record<string, string>; run: RunSettings } {
+  const config = image?.config;
   const env: Record<string, string> = {};
   for (const pair of config?.Env ?? []) {
     const at = pair.indexOf("=");
