@@ -2,7 +2,8 @@
 import { formatDuration } from "../core/units.ts";
 import { BangerError, type ExecOptions, type Execution, type ExitStatus, exitCode } from "../sdk/index.ts";
 import type { Context } from "./context.ts";
-import { Interrupted, signalNumber } from "./exit.ts";
+import { Detached, Interrupted, signalNumber } from "./exit.ts";
+import { DetachFilter } from "./terminal/detach-keys.ts";
 import { drain, feed } from "./terminal/flow.ts";
 import { terminalSize, withLentTerminal } from "./terminal/lend.ts";
 
@@ -15,6 +16,8 @@ export interface CommandRequest {
   readonly noStdin: boolean;
   /** Milliseconds. */
   readonly timeout: number | undefined;
+  /** Keys that leave it to itself; it then outlives this client in any case. */
+  readonly detachKeys?: Buffer | undefined;
 }
 
 interface Attachment {
@@ -22,6 +25,8 @@ interface Attachment {
   readonly tty: boolean;
   /** Give it our standard input; without, it reads nothing. */
   readonly stdin: boolean;
+  /** Keys that leave it to itself. */
+  readonly detachKeys?: Buffer | undefined;
 }
 
 /** What of the context a command on this terminal needs. */
@@ -45,7 +50,7 @@ export async function runCommand(
 /**
  * Runs a command, or a login shell when there is none, on this terminal. A shell gets a terminal of its own when its input
  * is one, as with ssh; a command gets one only when asked (`--tty`), so that its output arrives as it is.
- * @throws command_timed_out, and what kept it from running to its end
+ * @throws command_timed_out, Detached, and what kept it from running to its end
  */
 export async function followCommand(
   place: Place,
@@ -62,8 +67,9 @@ export async function followCommand(
     ...(request.user !== undefined && { user: request.user }),
     ...(request.cwd !== undefined && { cwd: request.cwd }),
     ...(request.timeout !== undefined && { timeoutMs: request.timeout }),
+    ...(request.detachKeys && { onDisconnect: "keep" }),
   });
-  const status = await attach(place, execution, { tty, stdin });
+  const status = await attach(place, execution, { tty, stdin, detachKeys: request.detachKeys });
   if (status.timedOut) {
     throw BangerError.of("command_timed_out", { timeout: formatDuration(request.timeout ?? 0) });
   }
@@ -74,10 +80,14 @@ export async function followCommand(
  * Connects a started execution with this process' streams until it ends. SIGINT and SIGTERM go to the command; a second
  * one, or a terminal that is gone, leaves it. On a terminal of its own the command hears Ctrl-C as a key; a signal is then
  * meant for us and leaves it at once, as with ssh.
- * @throws Interrupted when it was left, and what `exited` rejects with
+ * @throws Interrupted when it was left, Detached when that was by the keys for it, and what `exited` rejects with
  */
-async function attach(place: Place, execution: Execution, { tty, stdin }: Attachment): Promise<ExitStatus> {
-  let left: Interrupted | undefined;
+export async function attach(
+  place: Place,
+  execution: Execution,
+  { tty, stdin, detachKeys }: Attachment,
+): Promise<ExitStatus> {
+  let left: Interrupted | Detached | undefined;
   const onSignal = (signal: NodeJS.Signals, count: number) => {
     if (!tty && signal !== "SIGHUP" && count === 1) {
       execution.kill(signalNumber(signal));
@@ -87,7 +97,14 @@ async function attach(place: Place, execution: Execution, { tty, stdin }: Attach
     execution.close();
   };
   const onResize = ({ rows, cols }: { rows: number; cols: number }) => execution.resize(rows, cols);
-  const follow = () => carry(place, execution, stdin);
+  const keys =
+    detachKeys &&
+    new DetachFilter(detachKeys, async () => {
+      left = new Detached((await execution.started).proc);
+      execution.close();
+    });
+  keys?.pipe(execution.stdin);
+  const follow = () => carry(place, execution, stdin ? (keys ?? execution.stdin) : undefined);
   try {
     return await place.interrupts.during(onSignal, () =>
       tty ? withLentTerminal(place, { keys: stdin, onResize }, follow) : follow(),
@@ -97,9 +114,17 @@ async function attach(place: Place, execution: Execution, { tty, stdin }: Attach
   }
 }
 
+/** How to come back. */
+export const detachNote = (vm: string, { proc }: Detached) =>
+  `[detached; it runs on: banger vm attach ${vm} ${proc} comes back to it]`;
+
 /** Carries input and output until the command has ended and everything that it printed is written. */
-async function carry(place: Place, execution: Execution, stdin: boolean): Promise<ExitStatus> {
-  const input = stdin ? feed(place.stdin, execution.stdin) : undefined;
+async function carry(
+  place: Place,
+  execution: Execution,
+  stdin: NodeJS.WritableStream | undefined,
+): Promise<ExitStatus> {
+  const input = stdin && feed(place.stdin, stdin);
   const ended = Promise.all([
     execution.exited,
     drain(execution.stdout, place.stdout, "standard output"),

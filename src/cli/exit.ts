@@ -20,6 +20,16 @@ export function signalNumber(name: NodeJS.Signals): number {
   return constants.signals[name];
 }
 
+/** Thrown when a command was left to itself (`--detach-keys`). */
+export class Detached extends Error {
+  /** The agent's number of it. */
+  readonly proc: number;
+  constructor(proc: number) {
+    super("detached");
+    this.proc = proc;
+  }
+}
+
 /** Thrown to end with a signal's code and without an error message: the user knows what was pressed. */
 export class Interrupted extends Error {
   readonly signal: NodeJS.Signals;

@@ -2,6 +2,7 @@
 import { Command as Commander, CommanderError, Option } from "commander";
 import { BangerError } from "../core/errors.ts";
 import type { Command, Input, OptionSpec, OptionSpecs } from "./command.ts";
+import { RELATED } from "./related.ts";
 
 /** @returns the parsed input, or `help` with its text when that was asked for @throws invalid_argument */
 export async function parse(
@@ -70,9 +71,23 @@ async function helpText(command: Command<OptionSpecs, never>, parser: Commander)
   const usageLine = ["[options]", command.arguments ?? "", command.takesCommand ? "[-- cmd...]" : ""];
   parser.usage(usageLine.filter(Boolean).join(" "));
   const notes = command.notes ? await command.notes() : "";
-  return [parser.helpInformation(), notes && `${notes.trimEnd()}\n`, examples && `Examples:\n${examples}\n`]
+  const also = RELATED[command.name]?.map((name) => `banger ${name}`).join(", ");
+  return [
+    parser.helpInformation(),
+    notes && `${notes.trimEnd()}\n`,
+    examples && `Examples:\n${examples}\n`,
+    `Exit codes:\n${exitCodes(command)}\n`,
+    also && `See also: ${also}\n`,
+  ]
     .filter(Boolean)
     .join("\n");
+}
+
+/** The rule of docs/cli.md, as far as it concerns a command. */
+function exitCodes(command: Command<OptionSpecs, never>): string {
+  if (!command.guestExit) return "  0 it worked, 1 it did not and the message says why, 2 wrong usage";
+  const timeout = "timeout" in command.options ? "124 --timeout was over, " : "";
+  return `  the command's own (128 + n: signal n ended it); ${timeout}125 banger failed,\n  126 cannot be executed, 127 not found, 2 wrong usage`;
 }
 
 /** Commander's message as an error of the catalogue; its "(Did you mean …?)" becomes the hint. */

@@ -68,6 +68,11 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/vm-exec.ts")),
   },
   {
+    name: "vm attach",
+    summary: "come back to a command that was left with --detach-keys",
+    load: load(() => import("./commands/vm-attach.ts")),
+  },
+  {
     name: "vm cp",
     summary: "copy files and trees into and out of a running VM",
     load: load(() => import("./commands/vm-cp.ts")),

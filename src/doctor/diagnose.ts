@@ -1,6 +1,7 @@
 /**
  * `banger doctor`: whether this host has what banger needs. Read-only: starts no daemon, makes no folder, migrates nothing.
  */
+import { homedir } from "node:os";
 import { parseConfig } from "../core/config.ts";
 import { readConfig } from "../host/config-file.ts";
 import type { Paths } from "../host/paths.ts";
@@ -9,6 +10,7 @@ import { checkArchitecture, checkNode } from "./machine.ts";
 import { checkDriver } from "./monitor.ts";
 import { guarded, type Row } from "./row.ts";
 import { checkConfiguration, checkDefaults } from "./settings.ts";
+import { checkSshInclude, checkSshKey } from "./ssh.ts";
 import { checkDatabase, checkFolders, checkFreeSpace } from "./state.ts";
 import { checkImage, checkKernel } from "./supplies.ts";
 import { checkImageBuilds, checkTools } from "./tools.ts";
@@ -27,6 +29,8 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
     guarded("free disk", () => checkFreeSpace(paths)),
     guarded("database", () => checkDatabase(paths)),
     guarded("configuration", () => checkConfiguration(paths)),
+    guarded("ssh key", () => checkSshKey(paths, config)),
+    guarded("ssh include", () => checkSshInclude(paths, process.env.HOME ?? homedir())),
     guarded("VM defaults", async () => checkDefaults(config)),
     guarded("kernel", () => checkKernel(paths)),
     guarded("image", () => checkImage(paths, config.default_image)),

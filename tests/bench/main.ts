@@ -13,12 +13,14 @@ import type { Row } from "./measure.ts";
 import { makeBenchHome } from "./setting.ts";
 import { benchThroughput } from "./throughput.ts";
 import { benchVersion } from "./version.ts";
+import { benchSsh } from "./vm-ssh.ts";
 
 const BENCHES = {
   version: benchVersion,
   boot: benchBoot,
   exec: benchExec,
   throughput: benchThroughput,
+  ssh: benchSsh,
   daemon: benchDaemon,
   images: benchImages,
 };

@@ -159,7 +159,7 @@ terminals only, and never when \`NO_COLOR\` is set. A VM is named by its name, i
 | 2 | the command line was wrong |
 | 130, 143, 129 | ended by SIGINT, SIGTERM, SIGHUP |
 
-For \`vm run\` and \`vm exec\` the code is the guest command's own, and further:
+For \`vm run\`, \`vm exec\`, \`vm attach\` and \`vm ssh\` the code is the guest command's own, and further:
 
 | code | meaning |
 | --- | --- |
@@ -167,7 +167,7 @@ For \`vm run\` and \`vm exec\` the code is the guest command's own, and further:
 | 125 | banger failed |
 | 126 | the command cannot be executed in the guest |
 | 127 | the command does not exist in the guest |
-| 128 + n | signal n ended the command |
+| 128 + n | signal n ended the command; with \`vm ssh\` 255, which is also ssh's own failure |
 
 ## Environment
 

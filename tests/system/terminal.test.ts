@@ -17,10 +17,10 @@ describe("a shell in a VM", async () => {
   });
 
   /** A terminal in which the shell runs, between two records of how the terminal is set. */
-  const open = async (after = "") => {
+  const open = async (after = "", command = "vm exec term") => {
     const settings = (name: string) => `stty -g >${join(home.path, name)}`;
     // Its process id first: `exec` keeps it.
-    const shell = `sh -c 'echo $$ >${join(home.path, "pid")}; exec ${LAUNCHER} vm exec term'${after}`;
+    const shell = `sh -c 'echo $$ >${join(home.path, "pid")}; exec ${LAUNCHER} ${command}'${after}`;
     const line = `${settings("before")}; ${shell}; echo "code=$?"; ${settings("after")}; echo over; cat`;
     const terminal = new Terminal(line, home.env, { columns: 100, rows: 30 });
     await terminal.until(PROMPT).catch(async (error) => {
@@ -101,6 +101,50 @@ describe("a shell in a VM", async () => {
     await terminal.until(new RegExp(`\\b${lines * Buffer.byteLength(line)}\\r\\n`));
     terminal.type("exit\r");
     await restored(terminal);
+  });
+
+  for (const command of ["vm exec term", "vm ssh term"]) {
+    test(`runs full-screen programs over ${command}, which follow the size and leave by their own keys`, async () => {
+      await using terminal = await open("", command);
+      terminal.type("seq 1000 >/tmp/numbers; less /tmp/numbers\r");
+      await terminal.until(/\b(28|29)\r?\n/); // a screen of them, not all
+      terminal.type("G");
+      await terminal.until(/1000\r?\n/);
+      terminal.type("q");
+      await terminal.until(PROMPT);
+      terminal.type("top -d 1\r");
+      await terminal.until(/load average/);
+      terminal.resize(70, 20);
+      await terminal.until(/load average/);
+      terminal.type("\x03");
+      await terminal.until(PROMPT);
+      terminal.type("stty size; exit 5\r");
+      await terminal.until(/\b(20|19) 70\r\n/);
+      await terminal.until(/code=5\r?\n/);
+      await restored(terminal);
+    });
+  }
+
+  test("can be left by keys and come back to, and was not disturbed", async () => {
+    {
+      await using terminal = await open("", "vm exec term --detach-keys ctrl-p,ctrl-q");
+      terminal.type("echo kept=$((6*7)); sleep 3000\r");
+      await terminal.until(/kept=42/);
+      terminal.type("\x10\x11");
+      await terminal.until(/banger vm attach term \d+/);
+      await terminal.until(/code=0\r?\n/);
+      await restored(terminal);
+    }
+    // What it printed is shown again when one comes back; the prompt among it is what `open` waits for.
+    await using terminal = await open("", "vm attach term");
+    terminal.type("\x03");
+    await terminal.until(PROMPT);
+    terminal.type("exit 6\r");
+    await terminal.until(/code=6\r?\n/);
+    await restored(terminal);
+    const none = await home.run(["vm", "attach", "term"]);
+    assert.equal(none.code, 2);
+    assert.match(none.stderr, /no command runs that was left/);
   });
 
   test("that loses its daemon gives the terminal back and says why", async () => {

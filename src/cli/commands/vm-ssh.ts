@@ -21,7 +21,7 @@ export default define({
     ["banger vm ssh box -t -- top", "a command that wants a terminal"],
   ],
   notes: async () =>
-    "Where the image has an ssh server this is ssh itself, else banger's own agent does the same. Words after -- are joined\nand given to root's shell. Ends with the command's code; 255 when ssh fails or a signal ended the command. To make plain\nssh, scp, rsync and git reach VMs as NAME.vm: banger ssh-config --install",
+    "Where the image has an ssh server this is ssh itself, else banger's own agent does the same. Words after -- are joined\nand given to root's shell. Ends with the command's code; 255, not 128 + n, when a signal ended it or ssh failed. To make plain\nssh, scp, rsync and git reach VMs as NAME.vm: banger ssh-config --install",
   handler: async ({ args: [ref = ""], options, command }, context): Promise<number> => {
     const banger = await context.connect();
     const vm = await banger.get(ref);

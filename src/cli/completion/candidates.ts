@@ -133,6 +133,7 @@ const STATES: Readonly<Record<string, NameKind>> = {
   "vm stop": "running VMs",
   "vm exec": "running VMs",
   "vm ssh": "running VMs",
+  "vm attach": "running VMs",
   "vm proxy": "running VMs",
   "vm cp": "running VMs",
 };

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { COMMANDS, resolve } from "../../../src/cli/registry.ts";
+import { RELATED } from "../../../src/cli/related.ts";
 import { didYouMean } from "../../../src/cli/suggest.ts";
 
 for (const entry of COMMANDS) {
@@ -34,4 +35,10 @@ describe("resolve", () => {
     assert.ok("unknown" in unknown);
     assert.equal(didYouMean("vm strat", unknown.candidates, ""), "did you mean vm start or vm restart?");
   });
+});
+
+test("what a command's help points to exists", () => {
+  const names = COMMANDS.map(({ name }) => name);
+  for (const [name, related] of Object.entries(RELATED))
+    for (const one of [name, ...related]) assert.ok(names.includes(one), one);
 });
