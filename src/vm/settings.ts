@@ -87,6 +87,7 @@ export async function setVm(context: VmContext, vm: VmRecord, change: VmSettings
   // Without a guest the filesystem is still to be grown.
   const settled = live !== undefined || (change.diskBytes === undefined && !vm.unsettled);
   context.vms.update(vm.id, { unsettled: !settled });
+  if (change.name !== undefined) await context.ssh.tidy();
 }
 
 /** Makes a running guest what its record says, whatever part of a `setVm` was done before it was cut off. */

@@ -119,7 +119,7 @@ describe("ssh into a VM", async () => {
     await mkdir(folder);
     for (const path of [file, ...libraries])
       await cp(path, join(folder, path.split("/").at(-1) ?? ""), { dereference: true });
-    assert.equal((await program(["scp", "-q", "-r", "-F", config, folder, "box.vm:/root/lent"])).code, 0);
+    assert.equal((await run(["vm", "cp", "-q", folder, "box:/root"])).code, 0);
     const loader = libraries
       .find((path) => /\/ld-linux/.test(path))
       ?.split("/")
@@ -187,6 +187,16 @@ describe("ssh into a VM", async () => {
     assert.match(plain.stderr, /IDENTIFICATION HAS CHANGED/);
     assert.equal((await run(["vm", "ssh", "box", "--new-host-key", "--", "true"])).code, 0);
     assert.equal((await ssh("box.vm", "true")).code, 0);
+  });
+
+  test("a new name is the same host", async () => {
+    const before = await knownHosts();
+    assert.equal((await run(["vm", "set", "-q", "box", "--name", "crate"])).code, 0);
+    const renamed = await ssh("crate.vm", "hostname");
+    assert.equal(renamed.stdout.toString(), "crate\n", renamed.stderr);
+    assert.equal(await knownHosts(), before);
+    assert.match((await ssh("box.vm", "true")).stderr, /no VM named 'box'/);
+    await run(["vm", "set", "-q", "crate", "--name", "box"]);
   });
 
   test("a VM that is stopped, or that there is not, is told in ssh's own output with the next step", async () => {
