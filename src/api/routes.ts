@@ -1,4 +1,5 @@
 /** Every route of the daemon, as data: the daemon registers handlers by name, OpenAPI is generated from it. */
+import { cleaningRoutes } from "./routes/cleaning.ts";
 import { daemonRoutes } from "./routes/daemon.ts";
 import { filesRoutes } from "./routes/files.ts";
 import { imagesRoutes } from "./routes/images.ts";
@@ -21,6 +22,7 @@ export const ROUTES = {
   ...storesRoutes,
   ...workspacesRoutes,
   ...imagesRoutes,
+  ...cleaningRoutes,
 } as const;
 
 export type RouteName = keyof typeof ROUTES;

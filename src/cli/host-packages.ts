@@ -1,7 +1,7 @@
 /** What banger needs of the host and the host lacks: offered for installation the moment a command meets it. */
 import { BangerError } from "../core/errors.ts";
 import type { Context } from "./context.ts";
-import { Interrupted } from "./exit.ts";
+import { canAsk, confirmed } from "./terminal/confirm.ts";
 
 /**
  * Does `work`; when it fails because host packages are missing, installs everything that is missing (after asking, unless
@@ -46,12 +46,7 @@ export async function installMissing(context: Context, yes: boolean): Promise<bo
 }
 
 async function agreed(context: Context): Promise<boolean> {
-  if (!context.stdin.isTTY || !context.stderr.isTTY) {
-    context.note("not installed without asking: type the command again with --yes");
-    return false;
-  }
-  const { confirm, isCancel } = await import("@clack/prompts");
-  const answer = await confirm({ message: "Install them now?", output: context.stderr });
-  if (isCancel(answer)) throw new Interrupted("SIGINT");
-  return answer;
+  if (canAsk(context)) return confirmed(context, "Install them now?");
+  context.note("not installed without asking: type the command again with --yes");
+  return false;
 }

@@ -63,6 +63,16 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/vm-delete.ts")),
   },
   {
+    name: "vm prune",
+    summary: "delete all VMs that do not run",
+    load: load(() => import("./commands/vm-prune.ts")),
+  },
+  {
+    name: "vm stats",
+    summary: "what VMs use: processor, memory, disk, network",
+    load: load(() => import("./commands/vm-stats.ts")),
+  },
+  {
     name: "vm exec",
     summary: "a shell or a command in a running VM",
     load: load(() => import("./commands/vm-exec.ts")),
@@ -115,6 +125,11 @@ export const COMMANDS: readonly Entry[] = [
     summary: "images that VMs are made of",
     load: load(() => import("./commands/image-list.ts")),
   },
+  {
+    name: "image prune",
+    summary: "remove images that no VM uses",
+    load: load(() => import("./commands/image-prune.ts")),
+  },
   { name: "image pull", summary: "obtain an image", load: load(() => import("./commands/image-pull.ts")) },
   {
     name: "image show",
@@ -142,6 +157,17 @@ export const COMMANDS: readonly Entry[] = [
     aliases: ["kernel ls"],
     summary: "kernels that VMs boot",
     load: load(() => import("./commands/kernel-list.ts")),
+  },
+  {
+    name: "kernel delete",
+    aliases: ["kernel rm"],
+    summary: "remove one kernel",
+    load: load(() => import("./commands/kernel-delete.ts")),
+  },
+  {
+    name: "kernel prune",
+    summary: "remove kernels that no VM uses",
+    load: load(() => import("./commands/kernel-prune.ts")),
   },
   { name: "kernel pull", summary: "obtain a kernel", load: load(() => import("./commands/kernel-pull.ts")) },
   {
@@ -180,6 +206,16 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/daemon-logs.ts")),
   },
   {
+    name: "cache prune",
+    summary: "empty the cache; what is needed again is made again",
+    load: load(() => import("./commands/cache-prune.ts")),
+  },
+  {
+    name: "du",
+    summary: "what takes space on this host, and what of it can go",
+    load: load(() => import("./commands/du.ts")),
+  },
+  {
     name: "doctor",
     summary: "whether this machine has what banger needs",
     load: load(() => import("./commands/doctor.ts")),
@@ -207,6 +243,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   image: "root filesystems",
   kernel: "kernels",
   config: "the settings of config.toml",
+  cache: "what can be made again",
   daemon: "the process that owns the VMs",
 };
 

@@ -6,20 +6,22 @@ import { z } from "zod";
 import { keyName, lineOf } from "./config-lines.ts";
 import { BangerError } from "./errors.ts";
 import { fileSync } from "./file-sync.ts";
-import { GIB, MIB, parseSize } from "./units.ts";
+import { GIB, MIB, parseDuration, parseSize } from "./units.ts";
 
 const size = (bare: number) =>
   z.union([z.int().positive(), z.string()]).transform((value, context) => {
     try {
       return parseSize(String(value), "size", bare);
     } catch (error) {
-      context.addIssue({
-        code: "custom",
-        message: error instanceof BangerError ? `${error.message} (${error.hint})` : String(error),
-      });
-      return z.NEVER;
+      return refuse(error, context);
     }
   });
+
+function refuse(error: unknown, context: z.RefinementCtx): never {
+  const message = error instanceof BangerError ? `${error.message} (${error.hint})` : String(error);
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+}
 
 const program = (what: string) =>
   z
@@ -30,6 +32,14 @@ const program = (what: string) =>
 
 /** Each is copied at each start. */
 const MAX_SYNCED = 100;
+const duration = z.union([z.literal(0), z.literal("0"), z.string()]).transform((value, context) => {
+  if (value === 0 || value === "0") return 0;
+  try {
+    return parseDuration(value, "duration");
+  } catch (error) {
+    return refuse(error, context);
+  }
+});
 
 export const configSchema = z.strictObject({
   log_level: z
@@ -54,6 +64,15 @@ export const configSchema = z.strictObject({
     .describe(
       "Private key without a passphrase, `~/…` or absolute, that opens guests over ssh; without it banger makes one of its own.",
     ),
+  auto_stop_after: duration
+    .prefault(0)
+    .describe(
+      "Stops a VM that was idle that long, such as `30m`: nobody ran a command in it, used its files or had a connection into it. 0 never does.",
+    ),
+  stats_interval: duration
+    .refine((ms) => ms >= 200, "must be at least 200ms")
+    .prefault("2s")
+    .describe("How often `vm stats --watch` looks, such as `5s`; at least 200ms."),
   vm_defaults: z
     .strictObject({
       vcpu: z

@@ -8,6 +8,8 @@ export const DEFAULT_CONFIG: Config = {
   log_level: "info",
   default_image: "debian-slim",
   driver: "auto",
+  auto_stop_after: 0,
+  stats_interval: 2000,
   vm_defaults: {},
   file_sync: [],
 };

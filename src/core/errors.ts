@@ -210,6 +210,12 @@ export const CATALOGUE = {
     message: "image '{name}' is used by {vms}",
     hint: "delete these VMs first: banger vm delete",
   },
+  kernel_in_use: {
+    status: 409,
+    exit: failure,
+    message: "kernel '{name}' is used by {vms}",
+    hint: "delete these VMs first: banger vm delete",
+  },
   image_refused: {
     status: 422,
     exit: failure,

@@ -4,6 +4,7 @@ import type { BootTimings, PublishedPort, Vm } from "../api/schemas.ts";
 import { vmDirectory } from "../host/paths.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "../vm/context.ts";
+import { deadlineOf } from "../vm/deadlines.ts";
 import { stateDiskFile } from "../vm/state-disk-file.ts";
 import type { MachineHandle } from "../vmm/driver.ts";
 import { describeWorkspace } from "./workspace-service.ts";
@@ -14,6 +15,7 @@ export async function describeVm(context: VmContext, record: VmRecord): Promise<
   const disk = await stat(stateDiskFile(vmDirectory(context.paths, record.id))).catch(() => null);
   const workspace = context.workspaces.get(record.id);
   const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+  const deadline = deadlineOf(record, context.config.auto_stop_after);
   const boot: BootTimings | null = record.boot && {
     init_ms: record.boot.initMs,
     root_ms: record.boot.rootMs,
@@ -37,6 +39,9 @@ export async function describeVm(context: VmContext, record: VmRecord): Promise<
     nested: record.nested,
     publish: describePorts(context, record),
     auto_remove: record.autoRemove,
+    ttl_ms: record.ttlMs,
+    stops_at: time(deadline?.at ?? null),
+    stops_because: deadline?.why ?? null,
     created_at: new Date(record.createdAt).toISOString(),
     started_at: time(record.startedAt),
     boot_id: record.bootId,

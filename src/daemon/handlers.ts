@@ -3,6 +3,7 @@ import type { DaemonStatus } from "../api/schemas.ts";
 import { VERSION } from "../core/version.ts";
 import { listProcesses, signalProcess } from "../guest/index.ts";
 import type { VmContext } from "../vm/context.ts";
+import { cleaningHandlers } from "./cleaning-handlers.ts";
 import { serveExec } from "./exec-socket.ts";
 import { fileHandlers } from "./file-handlers.ts";
 import { imageHandlers } from "./image-handlers.ts";
@@ -36,6 +37,7 @@ export function makeHandlers(services: Services): Handlers {
     ...storeHandlers(context, operations),
     ...workspaceHandlers(vms, services.workspaces),
     ...imageHandlers(context, operations),
+    ...cleaningHandlers(context),
 
     getStatus: () => daemonStatus(context),
     // The answer is the last thing sent, and the connection closes with the process: the client then knows that it is gone.

@@ -3,6 +3,7 @@ import type { ImageDetails } from "../api/schemas.ts";
 import { BangerError } from "../core/errors.ts";
 import { exportImage } from "../images/oci/export.ts";
 import type { VmContext } from "../vm/context.ts";
+import { untilLeft } from "./cleaning-handlers.ts";
 import type { Operations } from "./operations.ts";
 import type { Handlers } from "./server.ts";
 import type { Stores } from "./store-handlers.ts";
@@ -38,18 +39,19 @@ export function imageHandlers(
         command: [...image.run.command],
       };
     },
-    deleteImage: async ({ params }) => {
-      const image = await images.find(params.image ?? "");
-      await images.remove(image, () => {
-        const users = usersOf(image.digest);
-        if (users.length === 0) return;
-        throw BangerError.of("image_in_use", { name: image.name, vms: users.slice(0, 10).join(", ") });
-      });
-    },
+    deleteImage: ({ params, reply }) =>
+      context.supplies.clean(untilLeft(reply), async () => {
+        const image = await images.find(params.image ?? "");
+        await images.remove(image, () => {
+          const users = usersOf(image.digest);
+          if (users.length === 0) return;
+          throw BangerError.of("image_in_use", { name: image.name, vms: users.slice(0, 10).join(", ") });
+        });
+      }),
     importImage: async ({ body }) =>
       operations.start("image_import", body.path, async (work) => {
         const request = { path: body.path, name: body.name ?? null, tag: body.tag ?? null };
-        return { image: (await images.import(request, work)).name };
+        return { image: (await context.supplies.use(() => images.import(request, work))).name };
       }),
     exportImage: async ({ params, body }) => {
       const image = await images.find(params.image ?? "");

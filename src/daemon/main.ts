@@ -14,7 +14,9 @@ import { connectPort } from "../guest/index.ts";
 import { ConfigFile } from "../host/config-file.ts";
 import { READY_FD_VARIABLE } from "../host/daemon-process.ts";
 import { privateDirectory } from "../host/files.ts";
+import { clearLeftovers } from "../host/leftovers.ts";
 import { daemonSocket, databaseFile, type Paths, resolvePaths, vmDirectory } from "../host/paths.ts";
+import { Supplies } from "../host/supplies.ts";
 import { ImageStore } from "../images/store.ts";
 import { KernelStore } from "../kernels/store.ts";
 import { PublishedPorts } from "../network/published-ports.ts";
@@ -24,6 +26,7 @@ import { WorkspaceRepository } from "../store/workspaces.ts";
 import { BusyVms } from "../vm/busy.ts";
 import { ConsoleLog } from "../vm/console-log.ts";
 import type { BootFiles, Log, VmContext } from "../vm/context.ts";
+import { Deadlines } from "../vm/deadlines.ts";
 import { LiveVms } from "../vm/live-vm.ts";
 import { recoverVms } from "../vm/recover.ts";
 import { SshAccess } from "../vm/ssh-access.ts";
@@ -69,10 +72,13 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
   );
   const database = openDatabase(databaseFile(paths));
   const context = makeContext(paths, config, database, log);
-  await recoverVms(context, Date.now() - uptime() * 1000);
+  await clearLeftovers(paths);
+  const unfinished = await recoverVms(context, Date.now() - uptime() * 1000);
   await context.ssh.tidy();
 
   const operations = new Operations(log);
+  for (const { kind, vm, run } of unfinished)
+    operations.start(kind, vm.id, (work) => context.busy.hold(vm, kind, () => run(work)));
   const leases = new Leases();
   const putAway = async (why: string): Promise<void> => {
     log.info({ why }, "stopping; VMs run on");
@@ -83,22 +89,15 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
     lock[Symbol.dispose]();
   };
   const workspaces = new WorkspaceService(context, operations);
-  const server = await buildServer(
-    makeHandlers({
-      context,
-      operations,
-      leases,
-      vms: new VmService(context, operations, leases, workspaces),
-      workspaces,
-      putAway,
-    }),
-  );
+  const vms = new VmService(context, operations, leases, workspaces);
+  const server = await buildServer(makeHandlers({ context, operations, leases, vms, workspaces, putAway }));
   await server.ready();
   await listenOn(server.server, daemonSocket(paths));
   // Connections to running monitors keep the loop alive; they are theirs to end.
   for (const name of ["SIGTERM", "SIGINT"] as const)
     process.once(name, () => void putAway(name).finally(() => process.exit(0)));
   process.on("SIGHUP", () => {}); // the starter's terminal is none of our business
+  context.deadlines.begin((vm, why) => vms.endAtDeadline(vm, why));
   log.info({ socket: daemonSocket(paths) }, "ready");
   ready();
 }
@@ -132,6 +131,8 @@ function makeContext(
     ports: publishedPorts(vms, live, log),
     busy: new BusyVms(),
     ssh: new SshAccess(paths, () => config.current.ssh_key_path, vms, log),
+    supplies: new Supplies(),
+    deadlines: new Deadlines(vms, () => config.current.auto_stop_after),
     log,
     consoleOf(id) {
       const log = consoles.get(id) ?? new ConsoleLog(vmDirectory(paths, id));

@@ -38,7 +38,7 @@ export function storeHandlers(
     },
     pullImage: async ({ body }) =>
       operations.start("image_pull", body.name, async (work) => {
-        await context.images.pull(body.name, work);
+        await context.supplies.use(() => context.images.pull(body.name, work));
       }),
     listKernels: async ({ query }) => {
       const here = (await context.kernels.list()).map(
@@ -57,7 +57,7 @@ export function storeHandlers(
     },
     pullKernel: async ({ body }) =>
       operations.start("kernel_pull", body.name, async (work) => {
-        await context.kernels.ensure(body.name, work);
+        await context.supplies.use(() => context.kernels.ensure(body.name, work));
       }),
   };
 }

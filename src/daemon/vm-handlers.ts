@@ -11,7 +11,8 @@ export function vmHandlers(context: VmContext, vms: VmService): Pick<Handlers, k
     listVms: () => vms.list(),
     createVm: async ({ body }) => vms.create(body),
     getVm: ({ params }) => vms.get(params.vm ?? ""),
-    deleteVm: async ({ params }) => vms.delete(params.vm ?? ""),
+    deleteVm: async ({ params, query }) =>
+      query.unless_running ? vms.deleteResting(params.vm ?? "") : vms.delete(params.vm ?? ""),
     startVm: async ({ params, body }) => vms.start(params.vm ?? "", body.wait ?? "agent"),
     stopVm: async ({ params, body }) => vms.stop(params.vm ?? "", body.timeout_ms),
     restartVm: async ({ params, body }) => vms.restart(params.vm ?? "", body),

@@ -14,6 +14,7 @@ import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
 import { checkDistinct, type PortMapping } from "../core/port-mapping.ts";
 import type { Work } from "../core/stage.ts";
+import { formatDuration } from "../core/units.ts";
 import type { GuestSession } from "../guest/index.ts";
 import { hostSize } from "../host/vm-defaults.ts";
 import type { RunSettings } from "../images/manifest.ts";
@@ -21,19 +22,18 @@ import { DEFAULT_KERNEL } from "../kernels/store.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "../vm/context.ts";
 import { checkFitsHost, createVm, newVmId } from "../vm/create.ts";
+import type { Why } from "../vm/deadlines.ts";
 import { deleteVm } from "../vm/delete.ts";
 import { killVm } from "../vm/kill.ts";
 import type { LiveVm } from "../vm/live-vm.ts";
 import { findVm } from "../vm/lookup.ts";
 import { settingsToChange, setVm } from "../vm/settings.ts";
 import { startVm } from "../vm/start.ts";
-import { stopVm } from "../vm/stop.ts";
+import { DEFAULT_STOP_MS, stopVm } from "../vm/stop.ts";
 import { describeVm } from "./describe-vm.ts";
 import type { Leases } from "./leases.ts";
 import type { Operations } from "./operations.ts";
 import type { WorkspaceService } from "./workspace-service.ts";
-
-const DEFAULT_STOP_MS = 30_000;
 
 export class VmService {
   readonly #context: VmContext;
@@ -116,6 +116,7 @@ export class VmService {
           nested: request.nested ?? false,
           publish,
           autoRemove: request.auto_remove ?? false,
+          ttlMs: request.ttl_ms ?? null,
         },
         work,
       );
@@ -137,6 +138,21 @@ export class VmService {
     const vm = this.#inState(ref, ["running", "paused", "stopped", "error"], "running");
     return this.#operations.start("stop", vm.id, (work) =>
       this.#context.busy.hold(vm, "stop", () => stopVm(this.#context, vm, timeoutMs, work)),
+    );
+  }
+
+  /** Ends a VM whose time is up: one that was to be removed goes, any other is stopped and says why. */
+  endAtDeadline(vm: VmRecord, why: Why): void {
+    if (vm.autoRemove) {
+      this.delete(vm.id);
+      return;
+    }
+    const reason =
+      why === "ttl"
+        ? `its lifetime was over (--ttl ${formatDuration(vm.ttlMs ?? 0)})`
+        : `idle for ${formatDuration(this.#context.config.auto_stop_after)} (auto_stop_after)`;
+    this.#operations.start("stop", vm.id, (work) =>
+      this.#context.busy.hold(vm, "stop", () => stopVm(this.#context, vm, DEFAULT_STOP_MS, work, reason)),
     );
   }
 
@@ -186,6 +202,14 @@ export class VmService {
       await this.#cancelOthers(vm.id);
       await this.#context.busy.hold(vm, "delete", () => deleteVm(this.#context, vm, work));
     });
+  }
+
+  /** Deletes a VM that neither runs nor is about to. */
+  deleteResting(ref: string): Operation {
+    const vm = this.#inState(ref, ["stopped", "error"], "stopped");
+    return this.#operations.start("delete", vm.id, (work) =>
+      this.#context.busy.hold(vm, "delete", () => deleteVm(this.#context, vm, work)),
+    );
   }
 
   /** A boot that fails keeps the VM, even with --rm, so that its console can be read; a cancelled creation leaves nothing. */

@@ -23,6 +23,7 @@ import {
 } from "./operations.ts";
 import { GuestStream, type StreamHooks, type StreamPort } from "./stream.ts";
 import { Sync } from "./sync.ts";
+import { isUse } from "./use.ts";
 import { violation } from "./violation.ts";
 
 const MAX_STREAM_ID = 0xffff_ffff;
@@ -64,6 +65,8 @@ export async function openGuest(duplex: Duplex, options: OpenOptions = {}): Prom
 
 /** An open session. Made by `openGuest`. */
 export class GuestSession {
+  /** Called when a stream that is use of the VM (`use.ts`) begins or ends, with how many there are. */
+  onUse: (streams: number) => void = () => {};
   readonly #duplex: Duplex;
   readonly #decoder: FrameDecoder;
   readonly #streams = new Map<number, GuestStream>();
@@ -74,6 +77,7 @@ export class GuestSession {
   #greeted: Hello | null = null;
   #failure: BangerError | null = null;
   #lastId = 0;
+  #uses = 0;
   #waiting: (() => void)[] = [];
 
   constructor(duplex: Duplex) {
@@ -155,6 +159,7 @@ export class GuestSession {
     const id = this.#newId();
     const stream = new GuestStream(name, id, this.#port, hooks);
     this.#streams.set(id, stream as unknown as GuestStream);
+    if (isUse(name)) this.#count(stream);
     this.#duplex.cork();
     this.#write(encodeFrame(FRAME.request, id, 0, payload));
     stream.open();
@@ -205,6 +210,11 @@ export class GuestSession {
     const number = Buffer.allocUnsafe(OP_SIZE);
     number.writeUInt16LE(op, 0);
     return Buffer.concat([number, body]);
+  }
+
+  #count(stream: { readonly ended: Promise<void> }): void {
+    this.onUse(++this.#uses);
+    void stream.ended.then(() => this.onUse(--this.#uses));
   }
 
   #newId(): number {

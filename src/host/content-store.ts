@@ -9,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../core/errors.ts";
+import { allocatedBytes } from "./disk-usage.ts";
 import { exists, privateDirectory, writeFileAtomic } from "./files.ts";
 
 const DIGEST = /^[0-9a-f]{64}$/;
@@ -18,6 +19,15 @@ const MAX_JSON = 1024 * 1024;
 export interface NameEntry {
   readonly digest: string;
   readonly inputs: string;
+}
+
+/** What an entry takes. */
+export interface StoredPart {
+  readonly digest: string;
+  /** A name stands for it; otherwise a newer one of its name has taken its place. */
+  readonly current: boolean;
+  /** Allocated on disk. */
+  readonly bytes: number;
 }
 
 export class ContentStore<Manifest> {
@@ -108,12 +118,32 @@ export class ContentStore<Manifest> {
     }
   }
 
-  /** Removes an entry and every name that stands for it. */
+  /** Everything here that is complete, also what cannot be read any more (of another layout). */
+  async parts(): Promise<StoredPart[]> {
+    const folders = await readdir(this.folder).catch(() => [] as string[]);
+    const current = new Set([...(await this.names()).values()].map((entry) => entry.digest));
+    return Promise.all(
+      folders
+        .filter((name) => DIGEST.test(name))
+        .sort()
+        .map(async (digest) => ({
+          digest,
+          current: current.has(digest) && (await this.get(digest)) !== null,
+          bytes: await allocatedBytes(this.path(digest)),
+        })),
+    );
+  }
+
+  /** Removes an entry and every name that stands for it. Cut off, it leaves a temporary folder at most. */
   async remove(digest: string): Promise<void> {
     for (const [name, entry] of await this.names()) {
       if (entry.digest === digest) await this.setName(name, null);
     }
-    await rm(this.path(digest), { recursive: true, force: true });
+    const doomed = join(this.folder, `.tmp-removed-${digest}`);
+    await rename(this.path(digest), doomed).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+    });
+    await rm(doomed, { recursive: true, force: true });
   }
 }
 

@@ -56,6 +56,14 @@ export function childEnvironment(extra: Record<string, string> = {}): Record<str
   return { ...kept, ...extra };
 }
 
+/** In the environment of what the daemon has done for it: a daemon that is killed leaves such programs (src/host/leftovers.ts). */
+export const WORK_MARK = "BANGER_WORK_OF";
+
+function workMark(): Record<string, string> {
+  const mark = process.env[WORK_MARK];
+  return mark === undefined ? {} : { [WORK_MARK]: mark };
+}
+
 /** Runs a program to its end and returns its output. @throws ProcessError when it cannot start, fails, or is cancelled */
 export async function run(
   program: string,
@@ -203,7 +211,7 @@ function start(
 ): ChildProcess {
   return spawn(program, args, {
     cwd: options.cwd,
-    env: childEnvironment(options.env),
+    env: childEnvironment({ ...workMark(), ...options.env }),
     stdio,
     ...(options.signal ? { signal: options.signal } : {}),
     killSignal: "SIGTERM",

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
-import { ContentStore } from "../host/content-store.ts";
+import { ContentStore, type StoredPart } from "../host/content-store.ts";
 import type { Paths } from "../host/paths.ts";
 import { SharedWork } from "../host/shared-work.ts";
 import { buildImage } from "./build.ts";
@@ -68,6 +68,16 @@ export class ImageStore {
       const own = names.filter(([, entry]) => entry.digest === manifest.digest).map(([name]) => name);
       return (own.length > 0 ? own : [manifest.name]).map((name) => this.#image(manifest, name));
     });
+  }
+
+  /** What each takes on disk. */
+  parts(): Promise<StoredPart[]> {
+    return this.#store.parts();
+  }
+
+  /** Removes one for good; the caller sees to it that nothing uses it. */
+  discard(digest: string): Promise<void> {
+    return this.#store.remove(digest);
   }
 
   /** Images that `ensure` can make without a registry. */

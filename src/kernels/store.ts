@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
-import { ContentStore } from "../host/content-store.ts";
+import { ContentStore, type StoredPart } from "../host/content-store.ts";
 import type { Paths } from "../host/paths.ts";
 import { SharedWork } from "../host/shared-work.ts";
 import { requireTools } from "../host/tools.ts";
@@ -63,6 +63,16 @@ export class KernelStore {
   /** Kernels on this host. */
   async list(): Promise<Kernel[]> {
     return [...(await this.#store.list()).values()].map((manifest) => this.#kernel(manifest));
+  }
+
+  /** What each takes on disk. */
+  parts(): Promise<StoredPart[]> {
+    return this.#store.parts();
+  }
+
+  /** Removes one for good; the caller sees to it that nothing uses it. */
+  discard(digest: string): Promise<void> {
+    return this.#store.remove(digest);
   }
 
   /** Kernels that `ensure` can get. */

@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { CreateVm, DaemonStatus, Kernel, Operation, Vm, WaitFor } from "../api/schemas.ts";
 import { resolvePaths } from "../host/paths.ts";
+import { type Cleaning, cleaning } from "./cleaning.ts";
 import { type ConnectOptions, dialler } from "./connect.ts";
 import { connectPort } from "./connect-port.ts";
 import type { Execution } from "./execution.ts";
@@ -35,6 +36,8 @@ export interface CreateOptions {
   readonly lease?: string;
   /** A repository of the host to bring in; when that fails the VM is deleted. */
   readonly workspace?: PrepareOptions & { readonly path: string };
+  /** Stop it (with `autoRemove`: delete it) this long after each start, in milliseconds. */
+  readonly ttlMs?: number;
   /** `await using` leaves it in place. */
   readonly keep?: boolean;
 }
@@ -52,6 +55,7 @@ export interface PublishOptions {
 export class Banger implements Disposable {
   readonly images: Images;
   readonly kernels: Store<Kernel>;
+  readonly cleaning: Cleaning;
   readonly operations: {
     list(): Promise<Operation[]>;
     get(id: string): Promise<Operation>;
@@ -64,6 +68,7 @@ export class Banger implements Disposable {
     this.#transport = transport;
     this.images = imagesOf(transport);
     this.kernels = storeOf(transport, "kernels");
+    this.cleaning = cleaning(transport);
     this.operations = {
       list: () => transport.json("/v1/operations"),
       get: (id) => transport.json(`/v1/operations/${segment(id)}`),
@@ -151,7 +156,8 @@ export class Banger implements Disposable {
 }
 
 async function createRequest(options: CreateOptions): Promise<CreateVm> {
-  const { name, image, kernel, driver, nested, publish, start, wait, autoRemove, lease, workspace } = options;
+  const { name, image, kernel, driver, nested, publish, start, wait, autoRemove, lease, workspace, ttlMs } =
+    options;
   return {
     ...(await completeSizes(options)),
     ...(name !== undefined && { name }),
@@ -171,6 +177,7 @@ async function createRequest(options: CreateOptions): Promise<CreateVm> {
     ...(autoRemove !== undefined && { auto_remove: autoRemove }),
     ...(lease !== undefined && { lease }),
     ...(workspace && { workspace: prepareRequest(workspace.path, workspace) }),
+    ...(ttlMs !== undefined && { ttl_ms: ttlMs }),
   };
 }
 

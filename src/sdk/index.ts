@@ -9,6 +9,8 @@ export type {
   Kernel,
   Operation,
   OperationEvent,
+  Part,
+  Pruned,
   PublishedPort,
   Vm,
   VmPorts,
@@ -19,6 +21,7 @@ export type {
 } from "../api/schemas.ts";
 export { BangerError, type ErrorCode } from "../core/errors.ts";
 export { Banger, type CreateOptions, type PublishOptions } from "./banger.ts";
+export type { Cleaning } from "./cleaning.ts";
 export type { ConnectOptions } from "./connect.ts";
 export type { Copied, CopyOptions } from "./copy.ts";
 export type { Execution, Started } from "./execution.ts";

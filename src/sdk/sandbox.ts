@@ -148,9 +148,9 @@ export class Sandbox implements AsyncDisposable {
     return this.refresh();
   }
 
-  /** Deletes the VM and its disk, also while it runs. */
-  async delete(options: FollowOptions = {}): Promise<void> {
-    await this.#perform("DELETE", "", undefined, options);
+  /** Deletes the VM and its disk, also while it runs, unless told otherwise. */
+  async delete(options: FollowOptions & { readonly unlessRunning?: boolean } = {}): Promise<void> {
+    await this.#perform("DELETE", options.unlessRunning ? "?unless_running=true" : "", undefined, options);
     this.#deleteOnDispose = false;
   }
 

@@ -48,4 +48,6 @@ export const MIGRATIONS: readonly string[] = [
   // 4: the network of VMs. `publish` is JSON, a list of core/port-mapping.ts' PortMapping.
   `ALTER TABLE vms ADD COLUMN nat INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE vms ADD COLUMN publish TEXT NOT NULL DEFAULT '[]'`,
+  // 5: lifetime from each start on in milliseconds; since when it is idle, null while it is used.
+  "ALTER TABLE vms ADD COLUMN ttl_ms INTEGER; ALTER TABLE vms ADD COLUMN idle_since INTEGER",
 ];

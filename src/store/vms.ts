@@ -39,6 +39,10 @@ export interface VmRecord {
   /** Ports of the host that lead into it while it runs. */
   readonly publish: readonly PortMapping[];
   readonly autoRemove: boolean;
+  /** How long after each start it is stopped (deleted with `autoRemove`), in milliseconds. */
+  readonly ttlMs: number | null;
+  /** Since when nobody uses it; null while somebody does. Kept up to date only where idle VMs are stopped. */
+  readonly idleSince: number | null;
   readonly createdAt: number;
   readonly startedAt: number | null;
   readonly bootId: string | null;
@@ -60,6 +64,7 @@ export type VmChange = Partial<
     | "state"
     | "reason"
     | "autoRemove"
+    | "idleSince"
     | "startedAt"
     | "bootId"
     | "boot"
@@ -86,6 +91,8 @@ const COLUMNS: Record<keyof VmRecord, string> = {
   nat: "nat",
   publish: "publish",
   autoRemove: "auto_remove",
+  ttlMs: "ttl_ms",
+  idleSince: "idle_since",
   createdAt: "created_at",
   startedAt: "started_at",
   bootId: "boot_id",

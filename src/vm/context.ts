@@ -2,6 +2,7 @@
 import type { Config } from "../core/config.ts";
 import type { Work } from "../core/stage.ts";
 import type { Paths } from "../host/paths.ts";
+import type { Supplies } from "../host/supplies.ts";
 import type { Image } from "../images/store.ts";
 import type { Kernel } from "../kernels/store.ts";
 import type { PublishedPorts } from "../network/published-ports.ts";
@@ -10,6 +11,7 @@ import type { WorkspaceRepository } from "../store/workspaces.ts";
 import type { Drivers } from "../vmm/drivers.ts";
 import type { BusyVms } from "./busy.ts";
 import type { ConsoleLog } from "./console-log.ts";
+import type { Deadlines } from "./deadlines.ts";
 import type { LiveVms } from "./live-vm.ts";
 import type { SshAccess } from "./ssh-access.ts";
 
@@ -55,6 +57,8 @@ export interface VmContext {
   readonly busy: BusyVms;
   readonly ports: PublishedPorts;
   readonly ssh: SshAccess;
+  readonly deadlines: Deadlines;
+  readonly supplies: Supplies;
   readonly log: Log;
   /** The console log of a VM, running or not. */
   consoleOf(id: string): ConsoleLog;

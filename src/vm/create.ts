@@ -1,5 +1,6 @@
 /** Makes a VM: image and kernel obtained, record and disk made. Everything is taken back when a step fails. */
 import { mkdir, rm } from "node:fs/promises";
+import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import { newId, newName } from "../core/ids.ts";
 import type { PortMapping } from "../core/port-mapping.ts";
@@ -25,6 +26,7 @@ export interface CreateRequest {
   readonly nested: boolean;
   readonly publish: readonly PortMapping[];
   readonly autoRemove: boolean;
+  readonly ttlMs: number | null;
 }
 
 export const newVmId = (): string => newId("vm");
@@ -53,7 +55,11 @@ export function checkFitsHost(request: { vcpu: number; memoryMib: number }, host
  * does not start it closes them.
  * @throws vm_name_taken | port_unavailable | driver_unavailable | no_space | image and kernel errors | operation_cancelled; nothing is left then
  */
-export async function createVm(context: VmContext, request: CreateRequest, work: Work): Promise<VmRecord> {
+export function createVm(context: VmContext, request: CreateRequest, work: Work): Promise<VmRecord> {
+  return context.supplies.use(() => create(context, request, work));
+}
+
+async function create(context: VmContext, request: CreateRequest, work: Work): Promise<VmRecord> {
   if (request.name !== undefined && context.vms.hasName(request.name)) {
     throw BangerError.of("vm_name_taken", { name: request.name });
   }
@@ -91,6 +97,8 @@ export async function createVm(context: VmContext, request: CreateRequest, work:
       nat: false,
       publish,
       autoRemove: request.autoRemove,
+      ttlMs: request.ttlMs,
+      idleSince: null,
       createdAt: Date.now(),
       startedAt: null,
       bootId: null,
@@ -102,11 +110,14 @@ export async function createVm(context: VmContext, request: CreateRequest, work:
       await context.ssh.refresh();
     });
     const named = context.ssh.refresh();
+    checkpoint("create.recorded");
     const directory = vmDirectory(context.paths, record.id);
     undo.push(() => rm(directory, { recursive: true, force: true }));
     await mkdir(directory, { mode: 0o700 });
+    checkpoint("create.folder");
     await context.bootFiles.makeStateDisk(record.diskBytes, stateDiskFile(directory), work);
     await named;
+    checkpoint("create.disk");
     work.signal.throwIfAborted();
     context.vms.update(record.id, { state: "stopped" });
     return { ...record, state: "stopped" };

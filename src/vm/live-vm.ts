@@ -18,7 +18,10 @@ export class LiveVm {
   killedWith: KillSignal | null = null;
   /** Called once when it is no longer live, however that came. */
   onRemoved: () => void = () => {};
+  /** Called when somebody begins to use the guest, and when the last one has ended. */
+  onUse: (inUse: boolean) => void = () => {};
   #session: Promise<GuestSession> | null = null;
+  #inUse = false;
 
   constructor(id: string, machine: Machine, console: ConsoleLog) {
     this.id = id;
@@ -46,7 +49,10 @@ export class LiveVm {
     const session = this.#open(signal);
     this.#session = session;
     session.then(
-      (opened) => void opened.closed.then(() => this.#forget(session)),
+      (opened) => {
+        opened.onUse = (streams) => this.#use(streams);
+        void opened.closed.then(() => this.#forget(session));
+      },
       () => this.#forget(session),
     );
     return session;
@@ -62,10 +68,23 @@ export class LiveVm {
       return await Promise.race([openGuest(channel, { signal }), gone]);
     } catch (error) {
       channel.destroy();
-      // A dying monitor cuts the channel before or after its other connections: its end is what there is to tell.
-      if (!signal.aborted && !(await this.machine.answers())) return await gone;
-      throw error;
+      throw signal.aborted ? error : await this.explain(error);
     }
+  }
+
+  /**
+   * Why a conversation with the guest failed: a dying monitor cuts the agent's channel before or after its other
+   * connections, and its end is what there is to tell.
+   */
+  async explain(error: unknown): Promise<unknown> {
+    if (await this.machine.answers()) return error;
+    return BangerError.of("guest_unreachable", { reason: (await this.exited).reason }, { cause: error });
+  }
+
+  #use(streams: number): void {
+    const inUse = streams > 0;
+    if (inUse !== this.#inUse) this.onUse(inUse);
+    this.#inUse = inUse;
   }
 
   #forget(session: Promise<GuestSession>): void {

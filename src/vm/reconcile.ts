@@ -3,7 +3,8 @@
  * `recover.ts`. The rules:
  *
  * - a VM whose creation was cut off, or that belonged to a client that is gone (--rm), is deleted;
- * - a monitor that still runs is adopted when its VM was running or starting, and ended otherwise;
+ * - a monitor that still runs is adopted when its VM was running, starting or stopping, and ended otherwise; what was
+ *   begun with it is finished (`unfinished.ts`);
  * - a VM whose monitor is gone is `stopped`, with the reason;
  * - folders that belong to no VM are removed. Nothing else is touched.
  */
@@ -36,18 +37,17 @@ export function reconcile(vms: readonly VmRecord[], facts: Facts): Action[] {
 
 function reconcileVm(vm: VmRecord, facts: Facts): Action | null {
   if (vm.state === "creating") return { kind: "delete", id: vm.id, why: "its creation was cut off" };
-  if (vm.autoRemove) return { kind: "delete", id: vm.id, why: "its client is gone (--rm)" };
+  if (vm.autoRemove) return { kind: "delete", id: vm.id, why: "it was to be removed" };
   if (!facts.folders.includes(vm.id)) return { kind: "delete", id: vm.id, why: "its disk is gone" };
   const alive = facts.alive.has(vm.id);
   switch (vm.state) {
     case "running":
     case "paused":
     case "starting":
+    case "stopping":
       return alive
         ? { kind: "adopt", id: vm.id }
         : { kind: "stop", id: vm.id, reason: deathReason(vm, facts) };
-    case "stopping":
-      return { kind: "stop", id: vm.id, reason: "stopped; the daemon was restarted meanwhile" };
     case "stopped":
     case "error":
       return alive ? { kind: "stop", id: vm.id, reason: vm.reason ?? "stopped" } : null;
@@ -57,5 +57,6 @@ function reconcileVm(vm: VmRecord, facts: Facts): Action | null {
 function deathReason(vm: VmRecord, facts: Facts): string {
   if (facts.hostRebooted(vm)) return "the host was restarted";
   if (vm.state === "starting") return "its start was cut off";
+  if (vm.state === "stopping") return "stopped while the daemon was restarted";
   return "its monitor ended while no daemon was running";
 }

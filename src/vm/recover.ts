@@ -1,28 +1,28 @@
 /** Carries out what `reconcile` decides when the daemon starts. */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { checkpoint } from "../core/checkpoints.ts";
 import { silent } from "../core/stage.ts";
+import { growStateDisk } from "../disk/state-disk.ts";
 import { vmDirectory, workspaceDirectory } from "../host/paths.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { Machine, MachineHandle } from "../vmm/driver.ts";
 import { endStrayMonitor } from "../vmm/monitor-process.ts";
-import { hostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import { deleteVm } from "./delete.ts";
 import { LiveVm } from "./live-vm.ts";
 import { type Action, reconcile } from "./reconcile.ts";
-import { settleGuest } from "./settings.ts";
-import { becomeRunning } from "./start.ts";
+import { stateDiskFile } from "./state-disk-file.ts";
+import { type Unfinished, unfinishedWork } from "./unfinished.ts";
 import { watchExit } from "./watch-exit.ts";
-
-const ADOPT_MS = 60_000;
 
 /**
  * Brings records, monitors and folders together. Returns once every monitor is adopted or ended; sessions with adopted
  * guests are opened when they are first needed.
+ * @returns what the former daemon had begun and this one is to finish, before anything else is done with those VMs
  * @param bootedAt when the host booted, milliseconds since the epoch
  */
-export async function recoverVms(context: VmContext, bootedAt: number): Promise<void> {
+export async function recoverVms(context: VmContext, bootedAt: number): Promise<Unfinished[]> {
   const folder = join(context.paths.state, "vms");
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const vms = context.vms.list();
@@ -33,18 +33,36 @@ export async function recoverVms(context: VmContext, bootedAt: number): Promise<
     folders: await readdir(folder),
     hostRebooted: (vm) => vm.startedAt !== null && vm.startedAt < bootedAt,
   });
+  checkpoint("recover.found");
   const byId = new Map(vms.map((vm) => [vm.id, vm]));
-  await Promise.all(
+  const unfinished = await Promise.all(
     actions.map(async (action) => {
       context.log.info({ ...action }, "reconcile");
-      if (action.kind === "remove_folder") {
-        endStrayMonitor(join(folder, action.name));
-        return rm(join(folder, action.name), { recursive: true, force: true });
-      }
-      const vm = byId.get(action.id);
-      if (vm) await carryOut(context, vm, machines.get(vm.id) ?? null, action);
+      const vm = action.kind === "remove_folder" ? undefined : byId.get(action.id);
+      return vm && (await carryOut(context, vm, machines.get(vm.id) ?? null, action));
     }),
   );
+  // After the VMs: a deletion that was cut off has left one of these too.
+  for (const action of actions)
+    if (action.kind === "remove_folder") await removeFolder(join(folder, action.name));
+  await growStoppedDisks(context);
+  checkpoint("recover.done");
+  return unfinished.filter((work) => work != null);
+}
+
+/** A disk whose growth was cut off gets its size now; its filesystem follows at the next start. */
+async function growStoppedDisks(context: VmContext): Promise<void> {
+  for (const vm of context.vms.list().filter((vm) => vm.unsettled && !context.live.get(vm.id))) {
+    const file = stateDiskFile(vmDirectory(context.paths, vm.id));
+    await growStateDisk(file, vm.diskBytes).catch((error) =>
+      context.log.warn({ vm: vm.id, err: error }, "the disk will be grown at the next start"),
+    );
+  }
+}
+
+async function removeFolder(folder: string): Promise<void> {
+  await endStrayMonitor(folder);
+  await rm(folder, { recursive: true, force: true });
 }
 
 /** Workspaces of VMs that are gone: a deletion was cut off. */
@@ -61,11 +79,11 @@ async function findMachines(context: VmContext, vms: readonly VmRecord[]): Promi
       const handle = vm.machine as MachineHandle | null;
       if (!handle) {
         // A daemon that died between launch and record leaves a monitor that only its folder knows.
-        if (vm.state === "starting") endStrayMonitor(vmDirectory(context.paths, vm.id));
+        if (vm.state === "starting") await endStrayMonitor(vmDirectory(context.paths, vm.id));
         return null;
       }
       const machine = await context.drivers.byName(handle.driver).adopt(handle);
-      if (!machine) endStrayMonitor(vmDirectory(context.paths, vm.id)); // its jail may be gone, and it not
+      if (!machine) await endStrayMonitor(vmDirectory(context.paths, vm.id)); // its jail may be gone, and it not
       return machine && ([vm.id, machine] as const);
     }),
   );
@@ -76,58 +94,29 @@ async function carryOut(
   context: VmContext,
   vm: VmRecord,
   machine: Machine | null,
-  action: Exclude<Action, { kind: "remove_folder" }>,
-): Promise<void> {
+  action: Action,
+): Promise<Unfinished | null> {
   switch (action.kind) {
     case "delete":
       await machine?.kill();
-      return deleteVm(context, vm, { report: silent, signal: new AbortController().signal });
+      await deleteVm(context, vm, { report: silent, signal: new AbortController().signal });
+      return null;
     case "stop":
       await machine?.kill();
-      return context.vms.update(vm.id, { state: "stopped", reason: action.reason, machine: null });
+      context.vms.update(vm.id, { state: "stopped", reason: action.reason, machine: null });
+      return null;
     case "adopt":
-      if (machine) await adopt(context, vm, machine);
+      return machine && adopt(context, vm, machine);
+    case "remove_folder":
+      return null;
   }
 }
 
-/** A `vm set` that the former daemon began goes on in the background. */
-async function finishChange(context: VmContext, vm: VmRecord, live: LiveVm): Promise<void> {
-  try {
-    await context.busy.hold(vm, "set", () => settleGuest(context, vm, live));
-  } catch (error) {
-    context.log.warn({ vm: vm.id, err: error }, "a change that was cut off waits for the next start");
-  }
-}
-
-async function adopt(context: VmContext, vm: VmRecord, machine: Machine): Promise<void> {
+async function adopt(context: VmContext, vm: VmRecord, machine: Machine): Promise<Unfinished | null> {
   const live = new LiveVm(vm.id, machine, context.consoleOf(vm.id));
   live.onRemoved = () => context.ports.close(vm.id);
   context.live.add(live);
   await context.ports.restore(vm.id, vm.publish);
   watchExit(context, live);
-  if (vm.state !== "starting") {
-    if (vm.unsettled) void finishChange(context, vm, live);
-    return;
-  }
-  // Its start goes on in the background: the daemon must not wait for one slow guest.
-  void context.busy.hold(vm, "start", async () => {
-    try {
-      const session = await live.open(AbortSignal.timeout(ADOPT_MS));
-      await becomeRunning(context, vm, session, {
-        launchedAt: vm.startedAt ?? Date.now(),
-        attempts: 1,
-        identity: await hostIdentity(context.ssh),
-        files: (await context.readConfig()).file_sync,
-        work: {
-          report: { ...silent, notice: (text) => context.log.warn({ vm: vm.id }, text) },
-          signal: new AbortController().signal,
-        },
-      });
-    } catch (error) {
-      await live.kill();
-      context.live.remove(live);
-      const reason = `its start was cut off: ${(error as Error).message}`;
-      context.vms.update(vm.id, { state: "error", reason, machine: null });
-    }
-  });
+  return unfinishedWork(context, vm, live);
 }

@@ -1,5 +1,6 @@
 /** `vm set`: a VM's name and sizes. All that is asked for, or nothing; cut off anywhere, it is finished later (spec 4). */
 import { truncate } from "node:fs/promises";
+import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
 import type { Work } from "../core/stage.ts";
@@ -71,10 +72,12 @@ export async function setVm(context: VmContext, vm: VmRecord, change: VmSettings
     const former = Object.fromEntries(Object.keys(change).map((key) => [key, vm[key as keyof VmSettings]]));
     context.vms.update(vm.id, { ...change, unsettled: true });
     undo.push(() => context.vms.update(vm.id, { ...former, unsettled: vm.unsettled }));
+    checkpoint("set.recorded");
     if (session && change.name !== undefined) {
       work.report.stage("renaming", change.name);
       undo.push(() => configure(session, { hostname: vm.name }));
       await configure(session, { hostname: change.name });
+      checkpoint("set.renamed");
     }
     if (change.diskBytes !== undefined) {
       work.report.stage("growing the disk", `to ${formatSize(change.diskBytes)}`);
@@ -107,8 +110,11 @@ async function growDisk(
   const file = stateDiskFile(vmDirectory(context.paths, vm.id));
   const { former } = await growStateDisk(file, vm.diskBytes);
   undo.push(() => truncate(file, former));
+  checkpoint("set.file");
   if (!live) return;
   await live.machine.stateDiskResized(vm.diskBytes);
   undo.forget(); // the guest may use the room from here on
+  checkpoint("set.device");
   await grow(await live.guest(), vm.diskBytes);
+  checkpoint("set.grown");
 }

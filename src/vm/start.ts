@@ -1,4 +1,5 @@
 /** Starts a VM: launch, wait for the agent's hello, configure, `running`. A boot that hangs is tried once more. */
+import { checkpoint } from "../core/checkpoints.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
 import type { FileSync } from "../core/file-sync.ts";
 import type { Work } from "../core/stage.ts";
@@ -35,7 +36,7 @@ const CONSOLE_TAIL_LINES = 12;
 export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, work: Work): Promise<void> {
   await context.ports.open(vm.id, vm.publish);
   try {
-    await startWithPorts(context, vm, wait, work);
+    await context.supplies.use(() => startWithPorts(context, vm, wait, work));
   } catch (error) {
     context.ports.close(vm.id);
     throw error;
@@ -56,6 +57,7 @@ async function startWithPorts(context: VmContext, vm: VmRecord, wait: WaitFor, w
     boot: null,
     bootId: null,
   });
+  checkpoint("start.recorded");
   try {
     const { live, session, attempts } = await bootWithRetry(context, driver, spec, work);
     try {
@@ -70,8 +72,9 @@ async function startWithPorts(context: VmContext, vm: VmRecord, wait: WaitFor, w
       watchExit(context, live);
       if (wait === "system") await settle(session, work);
     } catch (error) {
+      const cause = work.signal.aborted ? error : await live.explain(error);
       await endMachine(context, live);
-      throw error;
+      throw cause;
     }
   } catch (error) {
     throw recordFailure(context, vm, work, error);
@@ -87,17 +90,42 @@ interface Start {
   readonly work: Work;
 }
 
-/** Configures the guest and records that it runs. Also for a VM whose start was cut off by the daemon's end. */
-export async function becomeRunning(
+/** How long a guest whose start was cut off may take to answer the new daemon. */
+const ADOPT_MS = 60_000;
+
+/** Goes on with a start that the daemon's end cut off. @throws as `startVm` */
+export async function finishStart(context: VmContext, vm: VmRecord, live: LiveVm, work: Work): Promise<void> {
+  try {
+    work.report.stage("booting", "begun by a former daemon");
+    const session = await live.open(AbortSignal.any([AbortSignal.timeout(ADOPT_MS), work.signal]));
+    await becomeRunning(context, vm, session, {
+      launchedAt: vm.startedAt ?? Date.now(),
+      attempts: 1,
+      identity: await hostIdentity(context.ssh),
+      files: (await context.readConfig()).file_sync,
+      work,
+    });
+  } catch (error) {
+    const cause = work.signal.aborted ? error : await live.explain(error);
+    await endMachine(context, live);
+    throw recordFailure(context, vm, work, cause);
+  }
+}
+
+/** Configures the guest and records that it runs. */
+async function becomeRunning(
   context: VmContext,
   vm: VmRecord,
   session: GuestSession,
   start: Start,
 ): Promise<void> {
+  checkpoint("start.greeted");
   const { env } = await context.images.get(vm.imageDigest);
   await configureGuest(session, { name: vm.name, env }, start.identity);
   await syncFiles(session, start.files, start.work);
   if (vm.unsettled) await grow(session, vm.diskBytes);
+  start.work.signal.throwIfAborted();
+  checkpoint("start.configured");
   const { hello } = session;
   const ms = (ns: number) => Math.round(ns / 1e6);
   const boot: BootRecord = {
@@ -108,6 +136,8 @@ export async function becomeRunning(
     attempts: start.attempts,
   };
   context.vms.update(vm.id, { state: "running", reason: null, unsettled: false, bootId: hello.bootId, boot });
+  context.deadlines.used(vm.id, false);
+  checkpoint("start.running");
 }
 
 interface Prepared {
@@ -175,8 +205,10 @@ async function boot(
   limit: number,
 ): Promise<Omit<Booted, "attempts"> | null> {
   const machine = await driver.launch(spec, work.signal);
+  checkpoint("start.launched");
   const live = new LiveVm(spec.id, machine, context.consoleOf(spec.id));
   context.vms.update(spec.id, { machine: machine.handle });
+  checkpoint("start.noted");
   context.live.add(live);
   const watchdog = AbortSignal.timeout(limit);
   try {

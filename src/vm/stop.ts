@@ -1,19 +1,31 @@
 /** Stops a VM: the guest syncs and powers off by itself within a bound, else its monitor is ended. */
+import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
 import { powerOff, sync } from "../guest/index.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "./context.ts";
 import type { LiveVm } from "./live-vm.ts";
 
+/** How long a guest may take when nobody says otherwise. */
+export const DEFAULT_STOP_MS = 30_000;
+
 /**
  * @param timeoutMs bound of the orderly part; 0 ends the monitor at once, like pulling the plug after a sync
+ * @param why recorded as the reason, when it is not the user who wants it
  * @returns once the monitor is gone and the VM is `stopped`
  */
-export async function stopVm(context: VmContext, vm: VmRecord, timeoutMs: number, work: Work): Promise<void> {
+export async function stopVm(
+  context: VmContext,
+  vm: VmRecord,
+  timeoutMs: number,
+  work: Work,
+  why: string | null = null,
+): Promise<void> {
   const live = context.live.get(vm.id);
-  let reason: string | null = null;
+  let reason = why;
   if (live) {
     context.vms.update(vm.id, { state: "stopping" });
+    checkpoint("stop.recorded");
     live.ending = true;
     const orderly = timeoutMs > 0 && (await powerOffWithin(live, timeoutMs, work));
     if (!orderly) {
@@ -23,6 +35,7 @@ export async function stopVm(context: VmContext, vm: VmRecord, timeoutMs: number
     await live.kill();
     if (live.killedWith !== null) reason = (await live.exited).reason; // by somebody who did not want to wait
     context.live.remove(live);
+    checkpoint("stop.gone");
   }
   context.vms.update(vm.id, { state: "stopped", reason, machine: null });
 }
@@ -40,7 +53,9 @@ async function powerOffWithin(live: LiveVm, timeoutMs: number, work: Work): Prom
   const down = (async () => {
     const session = await live.guest();
     await sync(session);
+    checkpoint("stop.synced");
     await powerOff(session, { graceMs: Math.floor(timeoutMs / 2) });
+    checkpoint("stop.asked");
     await live.machine.exited;
     return true;
   })();

@@ -1,9 +1,10 @@
-/** Notices at once when a monitor ends by itself, and records why. */
+/** Follows what happens to a running VM by itself: that it is used, and that its monitor ends. */
 import type { VmContext } from "./context.ts";
 import type { LiveVm } from "./live-vm.ts";
 
 /** Follows a live VM to its end. An end that banger did not ask for makes the VM `stopped` with the reason. */
 export function watchExit(context: VmContext, live: LiveVm): void {
+  live.onUse = (inUse) => context.deadlines.used(live.id, inUse);
   void live.exited.then((exit) => {
     context.live.remove(live);
     if (live.ending) return;

@@ -2,10 +2,12 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { watch } from "node:fs";
-import { open, readFile } from "node:fs/promises";
+import { open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { findByEnvironment, killProcess, startTime } from "../host/processes.ts";
+import { checkpoint } from "../core/checkpoints.ts";
+import { endMarked } from "../host/marked-processes.ts";
+import { killProcess, startTime } from "../host/processes.ts";
 import { childEnvironment, startDetached } from "../host/run.ts";
 import { bubblewrapArguments, type Confinement, usableBubblewrap } from "./jail/bubblewrap.ts";
 
@@ -62,6 +64,7 @@ export async function startMonitor<M>(
   } finally {
     await log.close();
   }
+  checkpoint("start.spawned");
   const started = { pid: child.pid, pidStart: startTime(child.pid) ?? "" };
   try {
     return await untilAnswering(command.title, child, folder, () => connect(started), signal);
@@ -79,9 +82,20 @@ async function ended(child: ChildProcess): Promise<void> {
   await once(child, "exit");
 }
 
-/** Ends a monitor that was started for a VM's folder although no record knows it (a crash between launch and record). */
-export function endStrayMonitor(folder: string): void {
-  for (const stray of findByEnvironment(MARK, folder)) killProcess(stray);
+/**
+ * Ends a monitor that was started for a VM's folder although no record knows it (a crash between launch and record), and
+ * removes what it left to connect to. Resolves when it is gone.
+ */
+export async function endStrayMonitor(folder: string): Promise<void> {
+  await endMarked(MARK, folder);
+  await removeEndpoints(folder);
+}
+
+/** Removes the sockets and pipes in a VM's folder: a monitor that was killed leaves them. */
+export async function removeEndpoints(folder: string): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []); // deleted with its VM
+  const endpoints = entries.filter((entry) => entry.isSocket() || entry.isFIFO());
+  await Promise.all(endpoints.map((entry) => rm(join(folder, entry.name), { force: true })));
 }
 
 /** The last line of what a monitor wrote to its log; empty when there is none. */

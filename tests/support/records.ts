@@ -21,6 +21,8 @@ export function vmRecord(change: Partial<VmRecord> = {}): VmRecord {
     nat: false,
     publish: [],
     autoRemove: false,
+    ttlMs: null,
+    idleSince: null,
     createdAt: 1_700_000_000_000,
     startedAt: null,
     bootId: null,

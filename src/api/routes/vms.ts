@@ -32,6 +32,7 @@ export const vmsRoutes = {
     method: "DELETE",
     path: "/v1/vms/{vm}",
     summary: "Delete a VM and its disk; a running one is killed first",
+    query: z.object({ unless_running: flag.describe("true: refuse unless it rests") }),
     ...starts,
   },
 

@@ -10,6 +10,7 @@ export const LIMITS = {
   vcpu: { min: 1, max: 64 },
   memoryMib: { min: 128, max: 1024 * 1024 },
   diskBytes: { min: 256 * MIB, max: 16 * 1024 * GIB },
+  ttlMs: { min: 1000, max: 365 * 86_400_000 },
 } as const;
 
 export const vmState = z
@@ -43,6 +44,12 @@ export const vm = z
     nested: z.boolean(),
     publish: z.array(publishedPort),
     auto_remove: z.boolean().describe("deleted when the client that made it is done (--rm)"),
+    ttl_ms: milliseconds.nullable().describe("how long after each start it is stopped (--ttl)"),
+    stops_at: timestamp.nullable().describe("when it will be stopped, as things are"),
+    stops_because: z
+      .enum(["ttl", "idle"])
+      .nullable()
+      .describe("ttl: its lifetime is over then; idle: nobody uses it (auto_stop_after)"),
     created_at: timestamp,
     started_at: timestamp.nullable(),
     boot_id: z.string().nullable(),
@@ -74,6 +81,12 @@ export const createVm = z
     workspace: prepareWorkspace
       .optional()
       .describe("a repository to bring in once commands can run; when that fails the VM is deleted"),
+    ttl_ms: z
+      .int()
+      .min(LIMITS.ttlMs.min)
+      .max(LIMITS.ttlMs.max)
+      .optional()
+      .describe("stopped that long after each start; with auto_remove deleted"),
     lease: z
       .string()
       .optional()

@@ -3,7 +3,7 @@ import type { Vm } from "../../sdk/index.ts";
 import { define, json } from "../command.ts";
 import { portText } from "../terminal/ports.ts";
 import { fields } from "../terminal/table.ts";
-import { since, usage, type View } from "../terminal/view.ts";
+import { since, until, usage, type View } from "../terminal/view.ts";
 import { colourState } from "./vm-list.ts";
 
 export default define({
@@ -24,6 +24,7 @@ export function renderVm(vm: Vm, { style, now }: View): string {
     ["id", vm.id],
     ["state", vm.reason ? `${state} (${vm.reason})` : state],
     ["uptime", vm.state === "running" ? since(vm.started_at, now) : null],
+    ["stops", stops(vm, now)],
     ["image", `${vm.image.name}  ${style.dim(vm.image.digest)}`],
     ["kernel", `${vm.kernel.name} ${vm.kernel.release}  ${style.dim(vm.kernel.digest)}`],
     ["driver", vm.accelerator ? `${vm.driver}/${vm.accelerator}` : vm.driver],
@@ -39,6 +40,14 @@ export function renderVm(vm: Vm, { style, now }: View): string {
     ["boot id", vm.boot_id],
     ["monitor", vm.pid === null ? null : `pid ${vm.pid}`],
   ]);
+}
+
+/** What ends it, and when, as things are now. */
+function stops({ stops_at, stops_because, ttl_ms, auto_remove }: Vm, now: number): string | null {
+  if (stops_at === null) return ttl_ms === null ? null : `${formatDuration(ttl_ms)} after each start (--ttl)`;
+  const why =
+    stops_because === "ttl" ? "its lifetime is over then (--ttl)" : "if it stays idle (auto_stop_after)";
+  return `${until(stops_at, now)}: ${why}${auto_remove ? "; it is deleted" : ""}`;
 }
 
 function boot({ ready_ms, init_ms, root_ms, agent_ms, attempts }: NonNullable<Vm["boot"]>): string {

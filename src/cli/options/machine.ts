@@ -3,7 +3,7 @@ import { BangerError } from "../../core/errors.ts";
 import { checkName } from "../../core/ids.ts";
 import type { PortMapping } from "../../core/port-mapping.ts";
 import { checkDistinct, formatMapping, parsePortMapping } from "../../core/port-mapping.ts";
-import { formatSize, GIB, MIB, parseSize } from "../../core/units.ts";
+import { formatDuration, formatSize, GIB, MIB, parseDuration, parseSize } from "../../core/units.ts";
 import type { HostSize, VmDefaults } from "../../core/vm-defaults.ts";
 import type { CreateOptions, DaemonStatus } from "../../sdk/index.ts";
 import { choice, flag, parsed, parsedList, text, type Values } from "../command.ts";
@@ -13,6 +13,7 @@ export const LIMITS = {
   vcpu: { min: 1, max: 64 },
   memoryMib: { min: 128, max: 1024 * 1024 },
   diskBytes: { min: 256 * MIB, max: 16 * 1024 * GIB },
+  ttlMs: { min: 1000, max: 365 * 86_400_000 },
 } as const;
 
 /** What a start waits for. */
@@ -41,9 +42,19 @@ export const machineOptions = {
     (text) => parsePortMapping(text, "--publish"),
   ),
   nested: flag("--nested", "virtualization inside the guest"),
+  ttl: parsed("--ttl <time>", "stop it this long after each start (45m, 8h); with --rm delete it", parseTtl),
   wait,
   yes: flag("-y, --yes", "install missing host packages without asking"),
 };
+
+function parseTtl(value: string): number {
+  const ms = parseDuration(value, "--ttl");
+  const { min, max } = LIMITS.ttlMs;
+  if (ms < min || ms > max) {
+    throw outside("--ttl", `'${value}'`, `${formatDuration(min)} to ${formatDuration(max)}`);
+  }
+  return ms;
+}
 
 function parseVcpu(value: string): number {
   const n = /^\d{1,6}$/.test(value) ? Number(value) : 0;
@@ -89,7 +100,7 @@ export function completeMachine(
   defaultImage: string,
   host: HostSize,
 ): Machine {
-  const { name, image, kernel, driver, nested, publish, wait } = options;
+  const { name, image, kernel, driver, nested, publish, wait, ttl } = options;
   checkDistinct(publish, "--publish");
   const machine = {
     image: image ?? defaultImage,
@@ -109,6 +120,7 @@ export function completeMachine(
     ...(nested && { nested }),
     ...(publish.length > 0 && { publish }),
     ...(wait !== undefined && { wait }),
+    ...(ttl !== undefined && { ttlMs: ttl }),
   };
 }
 

@@ -38,6 +38,11 @@ export function usage(used: number, total: number): string {
   return `${formatSize(used)}/${formatSize(total)}`;
 }
 
+/** `in 12m` for an ISO timestamp to come; `-` when there is none. */
+export function until(timestamp: string | null, now: number): string {
+  return timestamp === null ? "-" : `in ${formatDuration(Math.max(0, Date.parse(timestamp) - now))}`;
+}
+
 /** Time since an ISO timestamp; `-` when there is none. */
 export function since(timestamp: string | null, now: number): string {
   return timestamp === null ? "-" : formatDuration(Math.max(0, now - Date.parse(timestamp)));

@@ -84,9 +84,9 @@ export class FirecrackerMachine implements Machine {
   async kill(): Promise<void> {
     this.#killed = true;
     killProcess(this.handle);
-    endStrayMonitor(this.handle.directory); // should its jail have died before it
     this.console.resume(); // its end is seen only by reading; the jail holds it open, too
-    await Promise.all([this.#connection.closed, this.#consoleClosed]);
+    const stray = endStrayMonitor(this.handle.directory); // should its jail have died before it
+    await Promise.all([stray, this.#connection.closed, this.#consoleClosed]);
   }
 
   signal(signal: KillSignal): void {

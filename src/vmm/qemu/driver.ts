@@ -1,11 +1,10 @@
 /** The QEMU driver: launch, restore, adopt. */
-import { readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { readFile } from "node:fs/promises";
 import { BangerError } from "../../core/errors.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
 import type { Driver, DriverStatus, LaunchSpec, Machine, MachineHandle } from "../driver.ts";
-import { lastWords, startMonitor } from "../monitor-process.ts";
-import { qemuArguments, SOCKETS, tscFrequency } from "./arguments.ts";
+import { lastWords, removeEndpoints, startMonitor } from "../monitor-process.ts";
+import { qemuArguments, tscFrequency } from "./arguments.ts";
 import { connectMachine, type QemuMachine } from "./machine.ts";
 import { findQemu, probeQemu } from "./probe.ts";
 import { openState } from "./state-file.ts";
@@ -71,7 +70,7 @@ async function start(
     const { problem: reason, fix } = program;
     throw BangerError.of("driver_unavailable", { driver: "qemu", reason, fix });
   }
-  await Promise.all(Object.values(SOCKETS).map((name) => rm(join(spec.directory, name), { force: true })));
+  await removeEndpoints(spec.directory);
   const command = {
     title: "QEMU",
     program: program.path,

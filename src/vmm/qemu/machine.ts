@@ -1,4 +1,5 @@
 /** A running QEMU, started by this daemon or found again. */
+
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
@@ -7,6 +8,7 @@ import type { KillSignal } from "../../core/signals.ts";
 import { isAlive, killProcess, residentBytes, signalInnermost } from "../../host/processes.ts";
 import { connectUnix } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
+import { removeEndpoints } from "../monitor-process.ts";
 import { AGENT_PORT, SOCKETS } from "./arguments.ts";
 import { Qmp } from "./qmp.ts";
 import { loadMachine, saveMachine } from "./state-file.ts";
@@ -35,6 +37,7 @@ export class QemuMachine implements Machine {
   readonly console: Readable;
   readonly exited: Promise<MachineExit>;
   readonly #qmp: Qmp;
+  readonly #gone: Promise<void>;
   #agent: Socket | null = null;
   #killed = false;
 
@@ -46,7 +49,9 @@ export class QemuMachine implements Machine {
     qmp.onPort = (id, open) => {
       if (id === AGENT_PORT && !open) this.#agent?.destroy();
     };
-    this.exited = qmp.closed.then(() => this.#explain());
+    // A monitor that is killed leaves its sockets.
+    this.#gone = qmp.closed.then(() => removeEndpoints(handle.directory)).catch(() => {});
+    this.exited = this.#gone.then(() => this.#explain());
   }
 
   async connectAgent(): Promise<Duplex> {
@@ -67,10 +72,9 @@ export class QemuMachine implements Machine {
 
   async kill(): Promise<void> {
     this.#killed = true;
-    const gone = this.#qmp.closed;
     this.#qmp.execute("quit").catch(() => {});
     const timer = setTimeout(() => killProcess(this.handle), QUIT_MS);
-    await gone;
+    await this.#gone;
     clearTimeout(timer);
     // Behind a jail the outer process ends just after QEMU; nobody needs it any more.
     if (isAlive(this.handle)) killProcess(this.handle);

@@ -23,6 +23,7 @@ const nothing = {
   nested: false,
   publish: [],
   wait: undefined,
+  ttl: undefined,
   yes: false,
 };
 
@@ -45,6 +46,7 @@ describe("the machine options", () => {
     ["vcpu", "0", "-1", "65", "1.5", "two", "", "1e1"],
     ["memory", "0", "-1", "127M", "2T", "much", ""],
     ["diskSize", "0", "-1", "255M", "17T", "lots", ""],
+    ["ttl", "0", "-1", "999ms", "366d", "soon", ""],
     ["name", "Upper", "under_score", "-dash", "dash-", "a.b", "", "x".repeat(64)],
   ] as const) {
     test(`refuse for ${option}: ${values.map((value) => JSON.stringify(value.slice(0, 12))).join(" ")}`, () => {

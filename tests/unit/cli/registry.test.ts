@@ -33,7 +33,10 @@ describe("resolve", () => {
     assert.deepEqual(resolve(["vm", "--help"]), { group: "vm" });
     const unknown = resolve(["vm", "strat"]);
     assert.ok("unknown" in unknown);
-    assert.equal(didYouMean("vm strat", unknown.candidates, ""), "did you mean vm start or vm restart?");
+    assert.equal(
+      didYouMean("vm strat", unknown.candidates, ""),
+      "did you mean vm start, vm stats or vm restart?",
+    );
   });
 });
 

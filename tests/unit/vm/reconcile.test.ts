@@ -30,7 +30,7 @@ const TABLE: Record<VmState, { alive: string | null; dead: string | null }> = {
   starting: { alive: "adopt", dead: "stop" },
   running: { alive: "adopt", dead: "stop" },
   paused: { alive: "adopt", dead: "stop" },
-  stopping: { alive: "stop", dead: "stop" },
+  stopping: { alive: "adopt", dead: "stop" },
   stopped: { alive: "stop", dead: null },
   error: { alive: "stop", dead: null },
 };

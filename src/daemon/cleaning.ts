@@ -1,0 +1,135 @@
+/** What takes space, what of it can go, and its removal. Each store tells of its own parts; nothing that a VM uses ever goes. */
+import type { Part, Prune, Pruned } from "../api/schemas.ts";
+import { BangerError } from "../core/errors.ts";
+import { cacheParts, removeCachePart } from "../host/cache-parts.ts";
+import type { StoredPart } from "../host/content-store.ts";
+import { allocatedBytes } from "../host/disk-usage.ts";
+import { vmDirectory } from "../host/paths.ts";
+import type { VmContext } from "../vm/context.ts";
+import type { Stores } from "./store-handlers.ts";
+
+type Context = VmContext & Stores;
+type StoreKind = "image" | "kernel";
+
+/** Everything that takes space. */
+export async function allParts(context: Context): Promise<Part[]> {
+  const groups = [
+    vmParts(context),
+    storeParts(context, "image"),
+    storeParts(context, "kernel"),
+    cached(context),
+  ];
+  return (await Promise.all(groups)).flat();
+}
+
+/** Removes what nothing uses, once nothing is being made or started. */
+export function prune(context: Context, request: Prune, signal: AbortSignal): Promise<Pruned> {
+  const { kind, all = false, dry_run = false } = request;
+  const candidates = async () => {
+    if (kind === "cache") return cached(context);
+    const parts = await storeParts(context, kind);
+    return parts.filter((part) => part.used_by.length === 0 && (all || !part.current));
+  };
+  return dry_run
+    ? candidates().then((parts) => outcome(parts, true))
+    : context.supplies.clean(signal, async () => remove(context, await candidates()));
+}
+
+/**
+ * Removes one kernel.
+ * @param ref its name (the current one), its digest or a beginning of it
+ * @throws kernel_not_found | kernel_in_use
+ */
+export function removeKernel(context: Context, ref: string, signal: AbortSignal): Promise<Pruned> {
+  return context.supplies.clean(signal, async () => {
+    const parts = await storeParts(context, "kernel");
+    const part = parts.find((one) => one.current && one.name === ref) ?? onlyOne(parts, ref);
+    if (!part) throw BangerError.of("kernel_not_found", { ref });
+    if (part.used_by.length > 0)
+      throw BangerError.of("kernel_in_use", { name: part.name, vms: part.used_by.slice(0, 10).join(", ") });
+    return remove(context, [part]);
+  });
+}
+
+/** A short beginning of a digest is a name mistyped rather than a choice. */
+const MIN_PREFIX = 6;
+
+function onlyOne(parts: readonly Part[], ref: string): Part | undefined {
+  const found = ref.length < MIN_PREFIX ? [] : parts.filter((one) => one.id.startsWith(ref));
+  return found.length === 1 ? found[0] : undefined;
+}
+
+async function remove(context: Context, parts: readonly Part[]): Promise<Pruned> {
+  for (const part of parts) {
+    if (part.kind === "cache") await removeCachePart(context.paths, part.id);
+    else await storeOf(context, part.kind as StoreKind).discard(part.id);
+    context.log.info({ kind: part.kind, id: part.id, bytes: part.size_bytes }, "removed");
+  }
+  return outcome(parts, false);
+}
+
+const outcome = (removed: readonly Part[], dry_run: boolean): Pruned => ({
+  removed: [...removed],
+  freed_bytes: removed.reduce((sum, part) => sum + part.size_bytes, 0),
+  dry_run,
+});
+
+function vmParts(context: Context): Promise<Part[]> {
+  return Promise.all(
+    context.vms.list().map(async (vm) => ({
+      kind: "vm" as const,
+      id: vm.id,
+      name: vm.name,
+      detail: vm.state,
+      size_bytes: await allocatedBytes(vmDirectory(context.paths, vm.id)),
+      used_by: vm.state === "stopped" || vm.state === "error" ? [] : [vm.name],
+      current: true,
+    })),
+  );
+}
+
+interface Described {
+  readonly name: string;
+  readonly digest: string;
+}
+
+const storeOf = (
+  context: Context,
+  kind: StoreKind,
+): {
+  list(): Promise<readonly Described[]>;
+  parts(): Promise<StoredPart[]>;
+  discard(digest: string): Promise<void>;
+} => (kind === "image" ? context.images : context.kernels);
+
+async function storeParts(context: Context, kind: StoreKind): Promise<Part[]> {
+  const store = storeOf(context, kind);
+  const names = Map.groupBy(await store.list(), (one) => one.digest);
+  const key = kind === "image" ? "imageDigest" : "kernelDigest";
+  const vms = context.vms.list();
+  return (await store.parts()).map(({ digest, current, bytes }) => ({
+    kind,
+    id: digest,
+    name:
+      names
+        .get(digest)
+        ?.map((one) => one.name)
+        .join(", ") ?? "(unreadable)",
+    detail: current ? `current ${kind}` : `older ${kind}`,
+    size_bytes: bytes,
+    used_by: vms.filter((vm) => vm[key] === digest).map((vm) => vm.name),
+    current,
+  }));
+}
+
+async function cached({ paths }: Context): Promise<Part[]> {
+  return (await cacheParts(paths)).map(({ name, meaning, bytes }) => ({
+    kind: "cache",
+    id: name,
+    name,
+    detail: meaning,
+    size_bytes: bytes,
+    used_by: [],
+    current: true,
+  }));
+}

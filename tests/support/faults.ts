@@ -1,0 +1,93 @@
+/** Kills the daemon, a monitor or a client at a checkpoint of the daemon's, and looks at what is left. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Checkpoint } from "../../src/core/checkpoints.ts";
+import { startDaemon } from "../../src/host/daemon-process.ts";
+import { resolvePaths } from "../../src/host/paths.ts";
+import type { Banger } from "../../src/sdk/index.ts";
+import { LAUNCHER } from "./command.ts";
+import type { TestHome } from "./home.ts";
+
+export const FOLDER_VARIABLE = "BANGER_TEST_FAULTS";
+export const ARMED = "armed";
+export const PASSED = "passed";
+
+export interface Fault {
+  readonly point: Checkpoint;
+  readonly victim: "daemon" | "monitor" | "client";
+}
+
+const ENTRY = fileURLToPath(new URL("./fault-daemon.ts", import.meta.url));
+const PATIENCE_MS = 60_000;
+
+export class Faults {
+  readonly #home: TestHome;
+  readonly #folder: string;
+
+  constructor(home: TestHome) {
+    this.#home = home;
+    this.#folder = join(home.path, "faults");
+    mkdirSync(this.#folder);
+    writeFileSync(join(this.#folder, PASSED), "");
+  }
+
+  /** A client of the daemon with faults, which is started when none runs. */
+  async connect(): Promise<Banger> {
+    await startDaemon(resolvePaths(this.#home.env), {
+      entry: ENTRY,
+      env: { ...this.#home.env, [FOLDER_VARIABLE]: this.#folder },
+    });
+    return this.#home.connect();
+  }
+
+  /** Has a fault happen the next time its point is passed. */
+  arm(fault: Fault): void {
+    writeFileSync(join(this.#folder, ARMED), JSON.stringify(fault));
+  }
+
+  /** Checkpoints passed since the beginning. */
+  passed(): Set<string> {
+    return new Set(readFileSync(join(this.#folder, PASSED), "utf8").split("\n"));
+  }
+
+  /** Fails unless the armed fault has happened. */
+  assertHappened({ point, victim }: Fault): void {
+    const armed = join(this.#folder, ARMED);
+    let left: string | null = null;
+    try {
+      left = readFileSync(armed, "utf8");
+    } catch {
+      return;
+    }
+    rmSync(armed);
+    assert.fail(`${point} was not passed, so no ${victim} was killed: ${left}`);
+  }
+
+  /** Runs a command line as the client that a fault may kill; what it says is of no interest. */
+  async run(args: readonly string[]): Promise<number | null> {
+    const child = spawn(LAUNCHER, args, { env: this.#home.env, stdio: "ignore" });
+    writeFileSync(join(this.#folder, "client"), String(child.pid));
+    const [code] = (await once(child, "exit")) as [number | null];
+    return code;
+  }
+}
+
+/** Resolves when `holds` does; looks whenever something changes in `folder`. */
+export async function untilHolds(what: string, folder: string, holds: () => Promise<boolean>): Promise<void> {
+  const late = AbortSignal.timeout(PATIENCE_MS);
+  const watcher = watch(folder);
+  try {
+    for (;;) {
+      const change = once(watcher, "change", { signal: late });
+      change.catch(() => {});
+      if (await holds()) return;
+      await change.catch(() => assert.fail(`${what} did not come about`));
+    }
+  } finally {
+    watcher.close();
+  }
+}
