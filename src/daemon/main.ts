@@ -111,6 +111,7 @@ function makeContext(
   const consoles = new Map<string, ConsoleLog>();
   const live = new LiveVms();
   const vms = new VmRepository(database);
+  const kernels = new KernelStore({ paths });
   return {
     paths,
     get config() {
@@ -124,9 +125,13 @@ function makeContext(
     vms,
     workspaces: new WorkspaceRepository(database),
     images: new ImageStore({ paths }),
-    kernels: new KernelStore({ paths }),
+    kernels,
     bootFiles: bootFiles(paths),
-    drivers: makeDrivers(config.current, paths.cache),
+    drivers: makeDrivers(config.current, {
+      cache: paths.cache,
+      anyKernel: async () => (await kernels.list())[0]?.vmlinuz ?? null,
+      keep: true,
+    }),
     live,
     ports: publishedPorts(vms, live, log),
     busy: new BusyVms(),

@@ -2,9 +2,11 @@
  * `banger doctor`: whether this host has what banger needs. Read-only: starts no daemon, makes no folder, migrates nothing.
  */
 import { homedir } from "node:os";
-import { parseConfig } from "../core/config.ts";
+import { type Config, parseConfig } from "../core/config.ts";
 import { readConfig } from "../host/config-file.ts";
 import type { Paths } from "../host/paths.ts";
+import { KernelStore } from "../kernels/store.ts";
+import type { Driver } from "../vmm/driver.ts";
 import { makeDrivers } from "../vmm/drivers.ts";
 import { checkArchitecture, checkNode } from "./machine.ts";
 import { checkDriver } from "./monitor.ts";
@@ -22,7 +24,7 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
   const rows = await Promise.all([
     guarded("architecture", async () => checkArchitecture()),
     guarded("node", async () => checkNode()),
-    guarded("driver", () => checkDriver(config.driver, makeDrivers(config, paths.cache).all())),
+    guarded("driver", () => checkDriver(config.driver, driversHere(config, paths))),
     guarded("host tools", checkTools),
     guarded("image builds", checkImageBuilds),
     guarded("folders", () => checkFolders(paths)),
@@ -36,4 +38,11 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
     guarded("image", () => checkImage(paths, config.default_image)),
   ]);
   return rows.flat();
+}
+
+/** As the daemon has them, but nothing is written. */
+function driversHere(config: Config, paths: Paths): readonly Driver[] {
+  const kernels = new KernelStore({ paths });
+  const anyKernel = async () => (await kernels.list())[0]?.vmlinuz ?? null;
+  return makeDrivers(config, { cache: paths.cache, anyKernel, keep: false }).all();
 }

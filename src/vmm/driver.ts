@@ -16,6 +16,8 @@ export type DriverStatus =
       readonly version: string;
       readonly accelerator: Accelerator;
       readonly why: string;
+      /** It may be judged otherwise once there is more to judge by, see `AcceleratorChoice`. */
+      readonly provisional?: boolean;
     }
   | {
       readonly usable: false;

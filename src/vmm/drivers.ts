@@ -1,10 +1,12 @@
 /** All drivers of this host's configuration, and the choice among them. */
 import { BangerError } from "../core/errors.ts";
+import { chooseAccelerator, kvmFacts } from "./accelerator.ts";
 import type { Driver, DriverStatus } from "./driver.ts";
 import { type Feature, requireFeatures } from "./features.ts";
 import { firecrackerDriver } from "./firecracker/driver.ts";
-import { chooseAccelerator } from "./qemu/accelerator.ts";
+import { proveKvm } from "./kvm-proof.ts";
 import { qemuDriver } from "./qemu/driver.ts";
+import { findQemu } from "./qemu/probe.ts";
 
 /** Keys of config.toml that drivers look at. */
 export interface DriverConfig {
@@ -61,12 +63,31 @@ export class Drivers {
   }
 }
 
-/** @param cache banger's cache folder */
-export const makeDrivers = (config: DriverConfig, cache: string): Drivers =>
-  new Drivers([
-    firecrackerDriver({ program: config.firecracker_bin, cache, accelerator: chooseAccelerator }),
-    qemuDriver(config),
+/** What drivers are told of banger's own things. */
+export interface Surroundings {
+  /** banger's cache folder. */
+  readonly cache: string;
+  /** A kernel that is here, to prove KVM with; null when there is none yet. */
+  anyKernel(): Promise<string | null>;
+  /** False: nothing may be written, not even what was found out about KVM. */
+  readonly keep: boolean;
+}
+
+/** The drivers of this host, the best one first. */
+export function makeDrivers(config: DriverConfig, { cache, anyKernel, keep }: Surroundings): Drivers {
+  const prove = async () =>
+    proveKvm({
+      program: (await findQemu(config.qemu_bin)).path,
+      kernel: await anyKernel(),
+      cache,
+      keep,
+    });
+  const accelerator = async () => chooseAccelerator(await kvmFacts(), prove);
+  return new Drivers([
+    firecrackerDriver({ program: config.firecracker_bin, cache, accelerator }),
+    qemuDriver({ program: config.qemu_bin, accelerator }),
   ]);
+}
 
 function refusalOf(
   { name }: { readonly name: string },

@@ -38,7 +38,7 @@ export interface MonitorProcess {
 /**
  * Starts the monitor in `confinement.writable`, which is the VM's folder; what it says goes to `vmm.log` there.
  * @param connect called whenever the folder changes, until it succeeds: a monitor makes its sockets while it starts.
- *   ENOENT and ECONNREFUSED mean "not yet"
+ *   a socket that cannot be connected to means "not yet"
  * @throws Error with the monitor's own last words; the process is gone then
  */
 export async function startMonitor<M>(
@@ -140,10 +140,10 @@ async function untilAnswering<M>(
           const machine = await connect();
           return finish(() => resolve(machine));
         } catch (error) {
-          const { code } = error as NodeJS.ErrnoException;
-          // The last socket is there but not listened on yet. That it is, in a moment, changes nothing in the folder.
-          if (code === "ECONNREFUSED") again = await delay(REFUSED_MS, true);
-          else if (code !== "ENOENT") return finish(() => reject(error));
+          const { code, syscall } = error as NodeJS.ErrnoException;
+          if (syscall !== "connect") return finish(() => reject(error));
+          // A socket is there but not listened on yet, or has no room for one more who waits. That changes nothing in the folder.
+          if (code !== "ENOENT") again = await delay(REFUSED_MS, true);
         }
       }
       trying = false;

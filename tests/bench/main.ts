@@ -8,6 +8,7 @@ import { banger } from "../support/command.ts";
 import { benchBoot } from "./boot.ts";
 import { benchDaemon } from "./daemon.ts";
 import { benchExec } from "./exec.ts";
+import { benchFirecracker } from "./firecracker.ts";
 import { benchImages } from "./images.ts";
 import type { Row } from "./measure.ts";
 import { makeBenchHome } from "./setting.ts";
@@ -23,6 +24,7 @@ const BENCHES = {
   ssh: benchSsh,
   daemon: benchDaemon,
   images: benchImages,
+  firecracker: benchFirecracker,
 };
 
 const { values } = parseArgs({

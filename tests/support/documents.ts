@@ -5,8 +5,9 @@ import { parse } from "../../src/cli/parse.ts";
 import { COMMANDS } from "../../src/cli/registry.ts";
 import { configSchema } from "../../src/core/config.ts";
 import { CATALOGUE } from "../../src/core/errors.ts";
-import { makeDrivers } from "../../src/vmm/drivers.ts";
 import { FEATURES, type Feature } from "../../src/vmm/features.ts";
+import { OLDEST, TESTED } from "../../src/vmm/firecracker/probe.ts";
+import { hostDrivers } from "./each-driver.ts";
 
 export const DOCUMENTS: Record<string, () => string | Promise<string>> = {
   "docs/openapi.json": () => `${JSON.stringify(openApiDocument(), null, 2)}\n`,
@@ -107,7 +108,7 @@ function row(cells: readonly (string | number)[]): string {
 }
 
 function drivers(): string {
-  const all = makeDrivers({}, "").all();
+  const all = hostDrivers("").all();
   const rows = Object.entries(FEATURES).map(([feature, { what, option }]) =>
     row([
       option ? `${what} (\`${option}\`)` : what,
@@ -128,7 +129,14 @@ ${rows.join("\n")}
 ${row(["Most vcpus", ...all.map(({ maxVcpu }) => maxVcpu)])}
 
 KVM counts as usable when the device opens for this user and a hardware backend (kvm_intel, kvm_amd) is loaded; a device alone
-proves nothing. Without it, only drivers that run in software work, and banger says so.
+proves nothing. On a host that is a virtual machine itself a kernel must boot with it, too; the result is kept until the host's
+boot or kernel, or QEMU, is another one. Without KVM only drivers that run in software work, and banger says so.
+
+Firecracker ${OLDEST} or newer is used, from PATH or from \`firecracker_bin\`; ${TESTED} is the version of the API that the driver is
+tested against, with a program that enforces its published description; the real program has not been run in these tests. The
+kernel must find virtio devices by ACPI (Firecracker 1.8 or newer) or by its command line. A guest ends Firecracker by a reset:
+\`banger vm stop\` does that; \`poweroff\` typed in the guest halts it, and the VM stays until \`banger vm stop\`. Virtualization inside
+the guest is not offered.
 `;
 }
 

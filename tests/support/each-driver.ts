@@ -20,10 +20,14 @@ export interface DriverUnderTest {
 /** BANGER_TEST_FIRECRACKER names a real Firecracker. Changes this process's PATH, for the double's jail. */
 export async function eachDriver(home: TestHome): Promise<DriverUnderTest[]> {
   const cache = join(home.path, ".cache/banger");
-  const real = makeDrivers({ firecracker_bin: process.env.BANGER_TEST_FIRECRACKER }, cache).all();
+  const real = hostDrivers(cache, process.env.BANGER_TEST_FIRECRACKER).all();
   const all = [...real.map((driver) => ({ title: driver.name, driver })), await doubleDriver(home, cache)];
   return Promise.all(all.map(async (each) => ({ ...each, status: await each.driver.probe() })));
 }
+
+/** The host's own drivers, as the daemon has them before there is a kernel. */
+export const hostDrivers = (cache: string, firecracker_bin?: string) =>
+  makeDrivers({ firecracker_bin }, { cache, anyKernel: async () => null, keep: false });
 
 async function doubleDriver(home: TestHome, cache: string): Promise<{ title: string; driver: Driver }> {
   const folder = join(home.path, "double");

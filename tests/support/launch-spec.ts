@@ -14,20 +14,21 @@ import type { TestHome } from "./home.ts";
 
 export const quietly: Work = { report: silent, signal: new AbortController().signal };
 
-/** @param base another root filesystem than the default image's */
+/** @param change what is to be otherwise than in a small VM of the default image */
 export async function launchSpec(
   home: TestHome,
   id: string,
   accelerator: Accelerator,
-  base?: string,
+  change: { readonly base?: string; readonly diskMib?: number } & Partial<LaunchSpec> = {},
 ): Promise<LaunchSpec> {
+  const { base, diskMib = 256, ...rest } = change;
   const paths = resolvePaths(home.env);
   const kernel = await new KernelStore({ paths }).ensure(DEFAULT_KERNEL, quietly);
   const agent = await ensureAgentBinary(paths, quietly);
   const directory = join(home.path, id);
   await mkdir(directory, { mode: 0o700 });
   const state = join(directory, "state.ext4");
-  await cloneStateDisk(await ensureStateTemplate(paths, 256 * MIB, quietly.signal), state);
+  await cloneStateDisk(await ensureStateTemplate(paths, diskMib * MIB, quietly.signal), state);
   return {
     id,
     directory,
@@ -43,5 +44,6 @@ export async function launchSpec(
       modules: kernel.modules,
     },
     nested: false,
+    ...rest,
   };
 }

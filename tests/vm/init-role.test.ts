@@ -9,7 +9,7 @@ import { type GuestSession, openGuest, powerOff, startProcess } from "../../src/
 import { run } from "../../src/host/run.ts";
 import { findTool } from "../../src/host/tools.ts";
 import type { Machine } from "../../src/vmm/driver.ts";
-import { qemuDriver } from "../../src/vmm/qemu/driver.ts";
+import { hostDrivers } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
 
@@ -32,11 +32,11 @@ describe("a VM whose image has no init", async () => {
     }
     const base = join(folder, "base.squashfs");
     await run("mksquashfs", [join(folder, "root"), base, "-comp", "lz4", "-no-progress", "-quiet"]);
-    const driver = qemuDriver({});
+    const driver = hostDrivers(home.path).byName("qemu");
     const status = await driver.probe();
     assert.ok(status.usable);
     machine = await driver.launch(
-      await launchSpec(home, "vm-initless", status.accelerator, base),
+      await launchSpec(home, "vm-initless", status.accelerator, { base }),
       quietly.signal,
     );
     machine.console.resume();

@@ -4,7 +4,7 @@ import { copyFile, mkdir, readdir, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { before, describe, test } from "node:test";
-import { type GuestSession, openGuest, startProcess } from "../../src/guest/index.ts";
+import { type GuestSession, openGuest, powerOff, startProcess } from "../../src/guest/index.ts";
 import type { LaunchSpec, Machine } from "../../src/vmm/driver.ts";
 import { leftProcesses } from "../support/command.ts";
 import { eachDriver } from "../support/each-driver.ts";
@@ -75,6 +75,8 @@ for (const { title, driver, status } of await eachDriver(home)) {
           "before\nruns\n",
         );
         assert.equal(await output(session, "cat /root/mark"), "after\n");
+        await powerOff(again, { graceMs: 5000 });
+        assert.equal((await copy.exited).expected, true, "a guest that goes down in order is no accident");
       } finally {
         await copy.kill();
       }

@@ -4,9 +4,10 @@ import { join, relative } from "node:path";
 import { BangerError } from "../../core/errors.ts";
 import { makeFifos, writeFifo } from "../../host/fifo.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
-import type { Driver, DriverStatus, LaunchSpec, Machine } from "../driver.ts";
+import type { AcceleratorChoice } from "../accelerator.ts";
+import type { Driver, LaunchSpec, Machine } from "../driver.ts";
 import { startMonitor } from "../monitor-process.ts";
-import type { AcceleratorChoice } from "../qemu/accelerator.ts";
+import { rememberStatus } from "../remember-status.ts";
 import type { Call } from "./api.ts";
 import { configuration, FILES, SAVED, START } from "./boot.ts";
 import { elfKernel, UnusableImage } from "./kernel.ts";
@@ -25,7 +26,6 @@ export interface FirecrackerSettings {
 const MAX_VCPU = 32;
 
 export function firecrackerDriver({ program, cache, accelerator }: FirecrackerSettings): Driver {
-  let status: Promise<DriverStatus> | undefined;
   const start = async (
     spec: LaunchSpec,
     calls: readonly Call[],
@@ -43,12 +43,7 @@ export function firecrackerDriver({ program, cache, accelerator }: FirecrackerSe
     name: "firecracker",
     features: { emulation: false, nested: false, growDisk: true, pause: true, snapshot: true },
     maxVcpu: MAX_VCPU,
-    probe: async () => {
-      status ??= probeFirecracker(program, accelerator);
-      const found = await status;
-      if (!found.usable) status = undefined; // it may be installed or corrected meanwhile
-      return found;
-    },
+    probe: rememberStatus(() => probeFirecracker(program, accelerator)),
     launch: async (spec, signal) => {
       const kernel = await elfKernel(cache, spec.kernel).catch((error: unknown) => {
         if (!(error instanceof UnusableImage)) throw error;

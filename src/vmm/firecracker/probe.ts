@@ -1,9 +1,9 @@
 /** Whether Firecracker can be used on this host. */
 import { run } from "../../host/run.ts";
+import type { AcceleratorChoice } from "../accelerator.ts";
 import type { DriverStatus } from "../driver.ts";
 import { usableBubblewrap } from "../jail/bubblewrap.ts";
 import { findProgram } from "../program.ts";
-import type { AcceleratorChoice } from "../qemu/accelerator.ts";
 
 const PROGRAM = "firecracker";
 /** The oldest whose API has everything that banger calls. */
@@ -36,15 +36,16 @@ export async function probeFirecracker(
     return refuse(`${found.path} does not tell a version of Firecracker (${said.split("\n")[0]})`, REPLACE);
   if (older(version, OLDEST))
     return refuse(`Firecracker ${version} is too old, ${OLDEST} is needed`, REPLACE);
-  const { accelerator: kind, why } = await accelerator();
-  if (kind !== "kvm") return refuse(`it needs KVM; here is ${why}`, "use --driver qemu, which works without");
+  const choice = await accelerator();
+  if (choice.accelerator !== "kvm")
+    return refuse(`it needs KVM; here is ${choice.why}`, "use --driver qemu, which works without");
   const notes = [
     older(TESTED, version) ? `; newer than ${TESTED}, which banger is tested with` : "",
     (await usableBubblewrap())
       ? ""
       : "; bubblewrap is missing or not permitted, so it runs with its own filter only",
   ];
-  return { usable: true, version: `Firecracker ${version}`, accelerator: "kvm", why: why + notes.join("") };
+  return { usable: true, version: `Firecracker ${version}`, ...choice, why: choice.why + notes.join("") };
 }
 
 const REPLACE =

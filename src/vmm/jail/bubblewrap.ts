@@ -23,10 +23,12 @@ export function bubblewrapArguments(confinement: Confinement, command: readonly 
     ...["--unshare-all", "--new-session", "--as-pid-1", "--cap-drop", "ALL"],
     ...["--uid", "65534", "--gid", "65534"],
     ...SYSTEM.flatMap((path) => ["--ro-bind-try", path, path]),
-    ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"],
+    ...["--proc", "/proc", "--dev", "/dev"],
     ...confinement.devices.flatMap((path) => ["--dev-bind-try", path, path]),
     ...confinement.readOnly.flatMap((path) => ["--ro-bind", path, path]),
     ...["--bind", confinement.writable, confinement.writable, "--chdir", confinement.writable],
+    // What holds the others together is memory of the host's: nothing can be written to it.
+    ...["--remount-ro", "/dev", "--remount-ro", "/"],
     "--",
     ...command,
   ];

@@ -2,8 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { BangerError } from "../../core/errors.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
-import type { Driver, DriverStatus, LaunchSpec, Machine, MachineHandle } from "../driver.ts";
+import type { AcceleratorChoice } from "../accelerator.ts";
+import type { Driver, LaunchSpec, Machine, MachineHandle } from "../driver.ts";
 import { lastWords, removeEndpoints, startMonitor } from "../monitor-process.ts";
+import { rememberStatus } from "../remember-status.ts";
 import { qemuArguments, tscFrequency } from "./arguments.ts";
 import { connectMachine, type QemuMachine } from "./machine.ts";
 import { findQemu, probeQemu } from "./probe.ts";
@@ -14,20 +16,19 @@ const MAX_VCPU = 288;
 /** Starts with the machine stopped, waiting for a state to load. */
 const RESTORE = ["-S", "-incoming", "defer"];
 
-/** @param config `qemu_bin`: the program, when it is not the one on PATH */
-export function qemuDriver(config: { readonly qemu_bin?: string | undefined }): Driver {
-  let status: Promise<DriverStatus> | undefined;
-  const program = () => findQemu(config.qemu_bin);
+export interface QemuSettings {
+  /** `qemu_bin` of config.toml. */
+  readonly program: string | undefined;
+  readonly accelerator: () => Promise<AcceleratorChoice>;
+}
+
+export function qemuDriver({ program: configured, accelerator }: QemuSettings): Driver {
+  const program = () => findQemu(configured);
   return {
     name: "qemu",
     maxVcpu: MAX_VCPU,
     features: { emulation: true, nested: true, growDisk: true, pause: true, snapshot: true },
-    probe: async () => {
-      status ??= probeQemu(config.qemu_bin);
-      const found = await status;
-      if (!found.usable) status = undefined; // it may be installed or corrected meanwhile
-      return found;
-    },
+    probe: rememberStatus(() => probeQemu(configured, accelerator)),
     launch: async (spec, signal) => start(await program(), spec, [], undefined, signal),
     restore: async (spec, folder, signal) => {
       const state = await openState(folder);

@@ -1,9 +1,9 @@
 /** Whether QEMU can be used on this host, and how fast. */
 import { run } from "../../host/run.ts";
+import type { AcceleratorChoice } from "../accelerator.ts";
 import type { DriverStatus } from "../driver.ts";
 import { usableBubblewrap } from "../jail/bubblewrap.ts";
 import { findProgram } from "../program.ts";
-import { chooseAccelerator } from "./accelerator.ts";
 
 const PROGRAM = "qemu-system-x86_64";
 const OLDEST = 7;
@@ -11,7 +11,10 @@ const OLDEST = 7;
 /** @param configured `qemu_bin` of config.toml */
 export const findQemu = (configured: string | undefined) => findProgram(PROGRAM, "qemu_bin", configured);
 
-export async function probeQemu(configured: string | undefined): Promise<DriverStatus> {
+export async function probeQemu(
+  configured: string | undefined,
+  accelerator: () => Promise<AcceleratorChoice>,
+): Promise<DriverStatus> {
   const found = await findQemu(configured);
   if (found.path === null) {
     const { problem: reason, fix } = found;
@@ -35,14 +38,14 @@ export async function probeQemu(configured: string | undefined): Promise<DriverS
       packages: [],
     };
   }
-  const { accelerator, why } = await chooseAccelerator();
+  const choice = await accelerator();
   const jail = (await usableBubblewrap())
     ? ""
     : "; bubblewrap is missing or not permitted, so QEMU runs with its own sandbox only";
   return {
     usable: true,
     version: `QEMU ${version[1]}.${version[2]}.${version[3]}`,
-    accelerator,
-    why: why + jail,
+    ...choice,
+    why: choice.why + jail,
   };
 }

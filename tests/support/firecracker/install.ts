@@ -37,10 +37,10 @@ export async function installDouble(folder: string, plan: Partial<Plan> = {}): P
     const shown = [REPOSITORY, process.execPath, bin, DESCRIPTION]
       .map((path) => `--ro-bind-try '${path}' '${path}'`)
       .join(" ");
-    // Last of the options, so that nothing is mounted over them.
+    // The last mounts before all is made read-only, so that nothing is mounted over them.
     script(
       join(bin, "bwrap"),
-      `done=; for a do shift; if [ -z "$done" ] && [ "$a" = -- ]; then done=1; set -- "$@" ${shown} --; else set -- "$@" "$a"; fi; done
+      `done=; for a do shift; if [ -z "$done" ] && [ "$a" = --remount-ro ]; then done=1; set -- "$@" ${shown} "$a"; else set -- "$@" "$a"; fi; done
 exec '${bubblewrap}' "$@"`,
     );
   }

@@ -1,0 +1,113 @@
+/**
+ * An attacker who has taken a monitor over: a program of ours is started in a monitor's place, by each driver, with the very
+ * confinement that the monitor has, and tries what such an attacker would. Outside of it every attempt succeeds.
+ */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { Driver, LaunchSpec } from "../../src/vmm/driver.ts";
+import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
+import { usableBubblewrap } from "../../src/vmm/jail/bubblewrap.ts";
+import { qemuDriver } from "../../src/vmm/qemu/driver.ts";
+import { makeHome } from "../support/home.ts";
+import { launchSpec, quietly } from "../support/launch-spec.ts";
+
+const RESULTS = "attempts.txt";
+
+describe("a program in a monitor's place", async () => {
+  const home = await makeHome();
+  let server: Server;
+  let planted: string;
+  let attempts: string[];
+
+  before(async () => {
+    using banger = await home.connect();
+    const { pid } = await banger.status();
+    server = createServer((socket) => socket.end("reached\n")).listen(0, "127.0.0.1");
+    const other = (await launchSpec(home, "other-vm", "tcg")).disks.state;
+    mkdirSync(join(home.path, ".ssh"), { mode: 0o700 });
+    const key = join(home.path, ".ssh/id_ed25519");
+    writeFileSync(key, "a private key", { mode: 0o600 });
+    const address = server.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const script = attackScript({
+      "read another VM's disk": `head -c 1 '${other}'`,
+      "write another VM's disk": `: >>'${other}'`,
+      "list the user's home": `ls '${home.path}/.local/state/banger/state.db'`,
+      "read the user's keys": `cat '${key}'`,
+      "read the host's passwords": "cat /etc/shadow /etc/passwd",
+      "see the daemon's socket": `test -S '${home.state}/run/banger.sock'`,
+      "see the daemon's process": `test -e /proc/${pid}/status`,
+      "read the daemon's environment": `cat /proc/${pid}/environ`,
+      "read the daemon's memory": `exec 3<>/proc/${pid}/mem`,
+      "signal the daemon": `kill -0 ${pid}`,
+      "connect to a port of the host": `exec 3<>/dev/tcp/127.0.0.1/${port}`,
+      "have more than a loopback": `test "$(tail -n +3 /proc/net/dev | grep -vc '^ *lo:')" -gt 0`,
+      "use a disk device or memory device of the host": "ls /dev/mem /dev/kmsg /dev/sda /dev/vda | grep -q .",
+      "write among the host's programs": "touch /usr/bin/.banger-test && rm /usr/bin/.banger-test",
+      "write beside its folder": `for at in '${home.path}' / /tmp /dev/shm; do touch "$at/.banger-test" && rm "$at/.banger-test" && exit; done; false`,
+      "find other users' processes": `test "$(ls -d /proc/[0-9]* | wc -l)" -gt 8`,
+      "have a capability": "! grep -q '^CapEff:.0*$' /proc/self/status",
+      "be root": 'test "$(id -u)" = 0',
+      "gain privileges by setuid programs": "! grep -q '^NoNewPrivs:.1$' /proc/self/status",
+    });
+    attempts = script.attempts;
+    planted = join(mkdtempSync(join(home.path, "planted-")), "firecracker");
+    writeFileSync(planted, script.text, { mode: 0o755 });
+  });
+
+  after(() => server.close());
+
+  /** What each attempt came to. */
+  const results = (folder: string) => readFileSync(join(folder, RESULTS), "utf8").trim().split("\n");
+
+  test("outside of the confinement reaches everything: the attempts are real", (t) => {
+    if (process.getuid?.() !== 0) return t.skip("only root reaches all of it");
+    const folder = mkdtempSync(join(home.path, "free-"));
+    try {
+      execFileSync(planted, { cwd: folder, stdio: "ignore" });
+    } catch {
+      // it always ends with a failure, as a monitor that could not start
+    }
+    const failed = results(folder).filter((line) => line.startsWith("failed"));
+    assert.deepEqual(
+      failed.filter((line) => !/loopback|disk device/.test(line)),
+      [],
+    );
+  });
+
+  const accelerator = async () => ({ accelerator: "kvm", why: "nothing is started" }) as const;
+  const drivers: Record<string, () => Driver> = {
+    qemu: () => qemuDriver({ program: planted, accelerator }),
+    firecracker: () =>
+      firecrackerDriver({ program: planted, cache: join(home.path, ".cache/banger"), accelerator }),
+  };
+  for (const [name, driver] of Object.entries(drivers)) {
+    test(`of ${name} reaches nothing but its VM`, async (t) => {
+      if (!(await usableBubblewrap())) return t.skip("bubblewrap cannot be used here");
+      const spec: LaunchSpec = await launchSpec(home, `vm-${name}`, "kvm");
+      await assert.rejects(driver().launch(spec, quietly.signal), /ended at once|planted/);
+      const reached = results(spec.directory);
+      assert.deepEqual(
+        reached.filter((line) => line.startsWith("reached")),
+        [],
+      );
+      assert.equal(reached.length, attempts.length, "every attempt was made");
+    });
+  }
+});
+
+/** A script that makes all attempts, each in a shell of its own, and notes in its folder what they came to. */
+function attackScript(attempts: Record<string, string>): { text: string; attempts: string[] } {
+  const lines = Object.entries(attempts).map(
+    ([what, how]) =>
+      `if (${how}) >/dev/null 2>&1; then echo "reached: ${what}"; else echo "failed: ${what}"; fi >>${RESULTS}`,
+  );
+  return {
+    text: `#!/bin/bash\n${lines.join("\n")}\necho 'the planted program ends' >&2\nexit 1\n`,
+    attempts: Object.keys(attempts),
+  };
+}
