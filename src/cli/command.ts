@@ -82,10 +82,14 @@ export interface Command<O extends OptionSpecs = OptionSpecs, Data = unknown> {
   readonly takesCommand?: boolean;
   readonly options: O;
   readonly examples: readonly (readonly [line: string, what: string])[];
-  /** Further text of the help, made only when it is shown: defaults of this machine, for example. */
+  /** Further text of the help: what its options do not say. */
+  readonly details?: string;
+  /** Text that is made only when the help is shown: defaults of this machine. Not in docs/cli.md. */
   readonly notes?: () => Promise<string>;
   /** Failures of banger itself end with 125, as `docker run` does it, because every other code is the guest's. */
   readonly guestExit?: boolean;
+  /** Its exit codes for the help, where the common rule does not tell them. */
+  readonly exitCodes?: string;
   readonly handler: (input: Input<O>, context: Context) => Promise<Data>;
   /** The data as text for people; what it returns goes to stdout. */
   readonly render?: (data: Data, view: View) => string;

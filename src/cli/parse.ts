@@ -74,6 +74,7 @@ async function helpText(command: Command<OptionSpecs, never>, parser: Commander)
   const also = RELATED[command.name]?.map((name) => `banger ${name}`).join(", ");
   return [
     parser.helpInformation(),
+    command.details && `${command.details.trimEnd()}\n`,
     notes && `${notes.trimEnd()}\n`,
     examples && `Examples:\n${examples}\n`,
     `Exit codes:\n${exitCodes(command)}\n`,
@@ -85,6 +86,7 @@ async function helpText(command: Command<OptionSpecs, never>, parser: Commander)
 
 /** The rule of docs/cli.md, as far as it concerns a command. */
 function exitCodes(command: Command<OptionSpecs, never>): string {
+  if (command.exitCodes) return `  ${command.exitCodes}`;
   if (!command.guestExit) return "  0 it worked, 1 it did not and the message says why, 2 wrong usage";
   const timeout = "timeout" in command.options ? "124 --timeout was over, " : "";
   return `  the command's own (128 + n: signal n ended it); ${timeout}125 banger failed,\n  126 cannot be executed, 127 not found, 2 wrong usage`;

@@ -9,7 +9,7 @@ export default define({
   takesCommand: true,
   options: {},
   examples: [["banger __complete -- vm start =b", "the word that is being typed comes last, after a ="]],
-  notes: async () =>
+  details:
     "One candidate per line, a tab, a few words about it. The last line is :none, :files or :folders: what the shell\nitself is to complete. Asks a running daemon for names, never starts one.",
   handler: async ({ command = [] }, context) => {
     const [last, ...before] = command.toReversed();

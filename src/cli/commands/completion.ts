@@ -15,8 +15,7 @@ export default define({
     ["banger completion fish >~/.config/fish/completions/banger.fish", "once"],
     ["banger completion powershell | Out-String | Invoke-Expression", "for $PROFILE"],
   ],
-  notes: async () =>
-    `Shells: ${SHELLS.join(", ")}. Commands, options and their values are completed, and the names of VMs, images\nand kernels while the daemon runs; it is never started for that.`,
+  details: `Shells: ${SHELLS.join(", ")}. Commands, options and their values are completed, and the names of VMs, images\nand kernels while the daemon runs; it is never started for that.`,
   handler: async ({ args: [shell = ""] }): Promise<string> => {
     const script = (SCRIPTS as Readonly<Record<string, string | undefined>>)[shell];
     if (script !== undefined) return script;

@@ -19,7 +19,7 @@ export default define({
     ["banger vm attach box", "back to what 'banger vm exec box --detach-keys …' left; ends with its code"],
     ["banger vm attach box 12", "one of several, by its number"],
   ],
-  notes: async () =>
+  details:
     "Shows the last 256 KiB of its output first. Without a process' number there must be one command that nobody is\nattached to; the number was told when it was left.",
   handler: async ({ args: [ref = "", wanted], options }, context): Promise<number> => {
     const vm = await (await context.connect()).get(ref);

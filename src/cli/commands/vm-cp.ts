@@ -23,8 +23,7 @@ export default define({
     ["tar c . | banger vm cp - box:/srv", "an archive on standard input, unpacked into a folder"],
     ["banger vm cp box:/srv - | tar t", "an archive on standard output"],
   ],
-  notes: async () =>
-    `Modes, times, symbolic and hard links and holes are kept. In a VM files belong to root, here to you,
+  details: `Modes, times, symbolic and hard links and holes are kept. In a VM files belong to root, here to you,
 without set-id bits. A folder is merged into one that is there; files are replaced.
 A relative path in a VM starts at /root. Sockets and devices are left out and named.`,
   handler: async ({ args: [source = "", target = ""], options }, context): Promise<Result> => {

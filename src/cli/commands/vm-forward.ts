@@ -16,7 +16,7 @@ export default define({
     ["banger vm forward box 5432 :6379", "free ports here for two services of the guest; prints which"],
     ["banger vm forward box 0.0.0.0:8080:80", "for other machines too"],
   ],
-  notes: async () => `Ports are [address:][host:]guest, TCP; on both loopback addresses unless one is given.
+  details: `Ports are [address:][host:]guest, TCP; on both loopback addresses unless one is given.
 'banger vm run --publish' makes ports that last as long as the VM.`,
   handler: async ({ args: [ref = "", ...texts], options }, context): Promise<void> => {
     const mappings = texts.map((text) => parsePortMapping(text, "vm forward"));

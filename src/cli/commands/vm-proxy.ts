@@ -15,7 +15,7 @@ export default define({
     ["ssh -o ProxyCommand='banger vm proxy %h %p' root@box.vm", "what banger's ssh configuration does"],
     ["printf 'GET / HTTP/1.0\\r\\n\\r\\n' | banger vm proxy box 80", "talk to a server in the guest"],
   ],
-  notes: async () =>
+  details:
     "The port is 22 unless given. VM may also be a host name: NAME.vm. While the guest's system is still starting, a port\nwhere nothing listens yet is tried again once it has finished. Works without a network in the guest.",
   handler: async ({ args: [host = "", port = SSH_PORT] }, context) => {
     const number = parsePort(port, "port");

@@ -20,8 +20,9 @@ export default define({
     ["banger vm ssh box -- 'cd /srv && make test'", "a command line of the guest's shell, as with ssh"],
     ["banger vm ssh box -t -- top", "a command that wants a terminal"],
   ],
-  notes: async () =>
-    "Where the image has an ssh server this is ssh itself, else banger's own agent does the same. Words after -- are joined\nand given to root's shell. Ends with the command's code; 255, not 128 + n, when a signal ended it or ssh failed. To make plain\nssh, scp, rsync and git reach VMs as NAME.vm: banger ssh-config --install",
+  details:
+    "Where the image has an ssh server this is ssh itself, else banger's own agent does the same. Words after -- are joined\nand given to root's shell. To make plain ssh, scp, rsync and git reach VMs as\nNAME.vm: banger ssh-config --install",
+  exitCodes: "the command's own; 255 when a signal ended it or ssh failed, 125 banger failed, 2 wrong usage",
   handler: async ({ args: [ref = ""], options, command }, context): Promise<number> => {
     const banger = await context.connect();
     const vm = await banger.get(ref);
