@@ -289,6 +289,12 @@ export const CATALOGUE = {
     message: "VM '{name}' has no workspace",
     hint: "banger vm workspace prepare {name} PATH brings a repository in",
   },
+  workspace_guest_changes: {
+    status: 409,
+    exit: failure,
+    message: "{path} in the guest has changes that would be lost: {files}",
+    hint: "banger vm workspace export brings them to the host; --force overwrites them",
+  },
   workspace_conflict: {
     status: 409,
     exit: failure,

@@ -68,12 +68,18 @@ export class WorkspaceService {
 
   /** Prepares as a part of an operation that holds the VM. */
   async prepare(vm: VmRecord, session: GuestSession, request: PrepareWorkspace, work: Work): Promise<void> {
-    const place = this.#place(vm, session);
-    this.#context.workspaces.set(await prepareWorkspace(place, prepareRequest(request), work));
+    await prepareWorkspace(this.#place(vm, session), prepareRequest(request), work);
   }
 
   #place(vm: VmRecord, session: GuestSession): Place {
-    return { vmId: vm.id, session, directory: workspaceDirectory(this.#context.paths, vm.id) };
+    const { workspaces, paths } = this.#context;
+    return {
+      vmId: vm.id,
+      session,
+      directory: workspaceDirectory(paths, vm.id),
+      previous: workspaces.get(vm.id),
+      save: (record) => workspaces.set(record),
+    };
   }
 }
 

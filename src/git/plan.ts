@@ -53,10 +53,11 @@ export async function planWorkspace(path: string, scratch: string, options: Plan
   const shadow = await Shadow.make(scratch, repository);
   const index = await readIndex(repository, scratch, signal);
   refuseSubmodules(repository, index.entries);
-  await writeFile(join(scratch, "index"), formatIndex(index.entries, repository.format));
+  const known = join(scratch, "plan-index");
+  await writeFile(known, formatIndex(index.entries, repository.format));
   const [tracked, others] = await Promise.all([
     trackedFiles(repository, index.entries, index.mtimeNs),
-    untrackedPaths(shadow, signal),
+    untrackedPaths(shadow, known, signal),
   ]);
   const present = onePerPath(tracked);
   const untracked = includeUntracked ? others.flatMap((other) => lookAt(repository.root, other) ?? []) : [];
@@ -148,8 +149,11 @@ async function indexIdentity(file: string): Promise<string> {
 }
 
 /** Untracked and not ignored. A repository within is one entry that ends in a slash; it is left out. */
-async function untrackedPaths(shadow: Shadow, signal?: AbortSignal): Promise<string[]> {
-  const { stdout } = await shadow.git(["ls-files", "--others", "--exclude-standard", "-z"], { signal });
+async function untrackedPaths(shadow: Shadow, index: string, signal?: AbortSignal): Promise<string[]> {
+  const { stdout } = await shadow.git(["ls-files", "--others", "--exclude-standard", "-z"], {
+    signal,
+    env: { GIT_INDEX_FILE: index },
+  });
   return stdout
     .toString("latin1")
     .split("\0")

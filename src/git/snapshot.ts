@@ -8,15 +8,18 @@ import type { Plan } from "./plan.ts";
 import { TreeBuilder } from "./tree-builder.ts";
 import type { TrackedFile } from "./work-tree.ts";
 
+/** The shadow's `index` is what the guest got; this one takes its place when the guest has it. */
+export const NEXT_INDEX = "next-index";
+
 /**
- * Writes the tree, and leaves the shadow's index behind as the list of everything in it: path, mode, blob, size and time.
+ * Writes the tree, and leaves an index (NEXT_INDEX) in the shadow as the list of everything in it: path, mode, blob, size and time.
  * @returns the tree's id
  */
 export async function snapshot(plan: Plan, signal?: AbortSignal): Promise<string> {
   const { shadow, repository, tracked, files } = plan;
   const filtered = await filteredPaths(plan, signal);
   const isKept = ({ entry, isClean }: TrackedFile) => isClean && !filtered.has(entry.path);
-  const builder = new TreeBuilder(shadow, join(shadow.directory, "index"), repository.root, signal);
+  const builder = new TreeBuilder(shadow, join(shadow.directory, NEXT_INDEX), repository.root, signal);
   await builder.start(tracked.map((file) => (isKept(file) ? file.entry : { ...file.entry, stat: NO_STAT })));
   const judged = tracked.filter((file) => !isKept(file));
   const pathsOf = (some: readonly TrackedFile[]) => [...new Set(some.map(({ entry }) => entry.path))];

@@ -50,4 +50,7 @@ export const MIGRATIONS: readonly string[] = [
    ALTER TABLE vms ADD COLUMN publish TEXT NOT NULL DEFAULT '[]'`,
   // 5: lifetime from each start on in milliseconds; since when it is idle, null while it is used.
   "ALTER TABLE vms ADD COLUMN ttl_ms INTEGER; ALTER TABLE vms ADD COLUMN idle_since INTEGER",
+  // 6: the workspace has a branch that was made for it; all of the history and its submodules.
+  `ALTER TABLE workspaces ADD COLUMN own_branch INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE workspaces ADD COLUMN full_copy INTEGER NOT NULL DEFAULT 0`,
 ];

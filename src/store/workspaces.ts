@@ -8,6 +8,8 @@ export interface WorkspaceRecord {
   readonly guestPath: string;
   /** Branch in the guest; null when detached. */
   readonly branch: string | null;
+  /** It was made for the guest (`--branch`). */
+  readonly ownBranch: boolean;
   /** Commit that the guest's HEAD was set to; null on a branch without commits. */
   readonly head: string | null;
   /** HEAD of the host's repository then. */
@@ -31,6 +33,7 @@ const COLUMNS: Record<keyof WorkspaceRecord, string> = {
   root: "root",
   guestPath: "guest_path",
   branch: "branch",
+  ownBranch: "own_branch",
   head: "head",
   hostHead: "host_head",
   tree: "tree",
@@ -60,6 +63,7 @@ export class WorkspaceRepository {
       ...record,
       includeUntracked: record.includeUntracked === 1,
       readOnly: record.readOnly === 1,
+      ownBranch: record.ownBranch === 1,
     } as WorkspaceRecord;
   }
 

@@ -29,11 +29,19 @@ export async function newRepository(made: GuestRepository): Promise<Source[]> {
     text("description", `${repository.root}\n`),
     ...(await patterns(repository)),
     ...(pack ? packFiles(pack, repository.isPartial) : []),
-    ...(shallow.length > 0 ? [text("shallow", shallow.map((id) => `${id}\n`).join(""))] : []),
+    ...shallowFile(shallow),
     ...position(head),
     indexFile(tracked, repository),
   ];
 }
+
+/** Which commits have no parents there. */
+export function shallowFile(shallow: readonly string[]): Source[] {
+  return shallow.length > 0 ? [text("shallow", shallow.map((id) => `${id}\n`).join(""))] : [];
+}
+
+/** A small file of the guest's `.git`. */
+export const note = (name: string, content: string): Source => text(name, content);
 
 /** What says where the guest's repository stands. */
 export function position({ ref, commit }: Head): Source[] {
@@ -47,14 +55,18 @@ export function position({ ref, commit }: Head): Source[] {
  * The index, so that `git status` tells in the guest what it tells on the host. Files that are unchanged on the host are marked
  * as unchanged by size and time alone (core.checkStat): the guest's git needs to read none of them.
  */
-export function indexFile(tracked: readonly TrackedFile[], { format }: Repository): Source {
+export function indexFile(tracked: readonly TrackedFile[], repository: Repository): Source {
+  return binary("index", indexBytes(tracked, repository));
+}
+
+export function indexBytes(tracked: readonly TrackedFile[], { format }: Repository): Buffer {
   const entries = tracked.map(
     ({ entry, file, isClean }): IndexEntry => ({
       ...entry,
       stat: isClean && file ? statOf(file) : NO_STAT,
     }),
   );
-  return binary("index", formatIndex(entries, format));
+  return formatIndex(entries, format);
 }
 
 const statOf = (file: WorkFile) => ({

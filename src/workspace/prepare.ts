@@ -1,32 +1,29 @@
 /** Brings a repository of the host into a guest, exactly as it is there. */
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
-import { Readable } from "node:stream";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { formatSize } from "../core/units.ts";
-import { shallowHistory, writePack } from "../git/history.ts";
-import { changed, checkUnchanged, type Plan, planWorkspace } from "../git/plan.ts";
+import { checkUnchanged, type Plan, planWorkspace } from "../git/plan.ts";
 import { type Head, resolveHead } from "../git/repository.ts";
-import { snapshot } from "../git/snapshot.ts";
+import { NEXT_INDEX, snapshot } from "../git/snapshot.ts";
 import {
-  failureStatus,
   type GuestSession,
   listFiles,
   makeDirectory,
   moveFile,
   removeFile,
   statFile,
-  writeArchive,
+  writeFile as writeGuestFile,
 } from "../guest/index.ts";
 import type { WorkspaceRecord } from "../store/workspaces.ts";
-import { archive, type Source, workMember } from "./archive.ts";
+import { workMember } from "./archive.ts";
+import { type PackedHistory, packHistory, SENT_SHALLOW, sendMembers } from "./delivery.ts";
 import { rememberPack } from "./guest-commits.ts";
-import { newRepository } from "./guest-repository.ts";
+import { indexBytes, newRepository } from "./guest-repository.ts";
+import { type Moved, refreshWorkspace, SENT_INDEX } from "./refresh.ts";
 
 export const GUEST_PATH = "/root/repo";
-/** As `git clone --depth`. */
-const DEPTH = 10;
 
 export interface PrepareRequest {
   /** A folder of the host's repository. */
@@ -46,17 +43,19 @@ export interface Place {
   readonly session: GuestSession;
   /** Folder of the host for this workspace alone; no VM's monitor can see it. */
   readonly directory: string;
+  /** What was prepared before; null when nothing was. */
+  readonly previous: WorkspaceRecord | null;
+  /** Keeps the record, so that it outlives this process. */
+  save(record: WorkspaceRecord): void;
 }
 
 /**
- * Copies the repository into the guest; there it appears in one step, or not at all.
- * @throws repository_unusable | repository_has_submodules | workspace_changed | workspace_in_the_way | guest_no_space | git_failed
+ * Copies the repository into the guest. There it appears in one step, or not at all; a workspace that is there already is brought
+ * up to date, and only what differs moves.
+ * @throws repository_unusable | repository_has_submodules | workspace_changed | workspace_in_the_way | workspace_guest_changes |
+ * guest_no_space | git_failed
  */
-export async function prepareWorkspace(
-  place: Place,
-  request: PrepareRequest,
-  work: Work,
-): Promise<WorkspaceRecord> {
+export async function prepareWorkspace(place: Place, request: PrepareRequest, work: Work): Promise<void> {
   const { directory } = place;
   const { report, signal } = work;
   report.stage("reading repository", request.path);
@@ -65,43 +64,96 @@ export async function prepareWorkspace(
     includeUntracked: request.includeUntracked,
     signal,
   });
-  const head = await resolveHead(plan.repository, request.branch, request.from);
+  const previous = await stillThere(place, request, plan);
+  const head = await targetHead(plan, request, previous);
   const scratch = await mkdtemp(join(directory, "pack-"));
   try {
     noteSkipped(plan, report);
     report.stage("packing history");
-    const [{ pack, shallow }, tree] = await Promise.all([
-      packHistory(plan, head, scratch, signal),
-      snapshot(plan, signal),
-    ]);
-    report.stage("copying", `${plan.files.length} files, ${formatSize(plan.bytes)}`);
-    const { repository, tracked } = plan;
-    const sources = [
-      ...(await newRepository({ repository, head, tracked, shallow, pack })),
-      ...plan.files.map((file) => workMember(repository.root, file, "", request.readOnly)),
-    ];
-    await placeTree(place, request, plan, sources, work);
-    if (pack) await rememberPack(plan.shadow, pack.name);
-    const { ctimeNs } = await statFile(place.session, request.guestPath);
-    return {
-      vmId: place.vmId,
-      root: repository.root,
-      guestPath: request.guestPath,
-      branch: head.ref?.replace(/^refs\/heads\//, "") ?? null,
-      head: head.commit,
-      hostHead: repository.head.commit,
-      tree,
-      includeUntracked: request.includeUntracked,
-      readOnly: request.readOnly,
-      files: plan.files.length,
-      bytes: plan.bytes,
-      preparedAt: Date.now(),
-      settledNs: String(ctimeNs),
-      pendingTree: null,
-    };
+    const pack = (had: string | null) => packHistory(plan, head, had, scratch, signal);
+    const [history, tree] = await Promise.all([pack(previous?.head ?? null), snapshot(plan, signal)]);
+    const moved =
+      previous && (await refreshWorkspace(place, request, { plan, previous, head, history, tree }, work));
+    if (moved) await settle(place, request, { plan, head, history, tree, moved });
+    else {
+      // A repository that lost its own needs all of the history, not only what is new.
+      const whole = previous ? await pack(null) : history;
+      const files = { files: plan.files.length, bytes: plan.bytes };
+      await placeTree(place, previous ? { ...request, force: true } : request, plan, head, whole, work);
+      await settle(place, request, { plan, head, history: whole, tree, moved: files });
+    }
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** The former workspace, if this request is about it and the guest still has it. */
+async function stillThere(
+  place: Place,
+  request: PrepareRequest,
+  plan: Plan,
+): Promise<WorkspaceRecord | null> {
+  const { previous, session } = place;
+  if (previous?.guestPath !== request.guestPath || previous.root !== plan.repository.root) return null;
+  const there = await statFile(session, request.guestPath).catch(() => null);
+  return there?.type === "dir" ? previous : null;
+}
+
+/** A branch that was made for the guest stays its branch. */
+async function targetHead(
+  plan: Plan,
+  request: PrepareRequest,
+  previous: WorkspaceRecord | null,
+): Promise<Head> {
+  const { repository } = plan;
+  if (request.branch !== null || !previous?.ownBranch || previous.branch === null) {
+    return resolveHead(repository, request.branch, request.from);
+  }
+  return { ref: `refs/heads/${previous.branch}`, commit: repository.head.commit };
+}
+
+interface Settled {
+  readonly plan: Plan;
+  readonly head: Head;
+  readonly history: PackedHistory;
+  readonly tree: string;
+  readonly moved: Moved;
+}
+
+/** What the guest has now is what later changes are told apart from. */
+async function settle(
+  { session, vmId, previous, save }: Place,
+  request: PrepareRequest,
+  { plan, head, history, tree, moved }: Settled,
+): Promise<void> {
+  const { repository, shadow, tracked } = plan;
+  if (history.pack) await rememberPack(shadow, history.pack.name);
+  await writeFile(join(shadow.directory, SENT_SHALLOW), history.shallow.join("\n"));
+  await writeFile(join(shadow.directory, SENT_INDEX), indexBytes(tracked, repository));
+  await rename(join(shadow.directory, NEXT_INDEX), join(shadow.directory, "index"));
+  save({
+    vmId,
+    root: repository.root,
+    guestPath: request.guestPath,
+    branch: head.ref?.replace(/^refs\/heads\//, "") ?? null,
+    ownBranch: request.branch !== null || (previous?.ownBranch ?? false),
+    head: head.commit,
+    hostHead: repository.head.commit,
+    tree,
+    includeUntracked: request.includeUntracked,
+    readOnly: request.readOnly,
+    ...moved,
+    preparedAt: Date.now(),
+    settledNs: String(await guestTime(session, request.guestPath)),
+    pendingTree: null,
+  });
+}
+
+/** The guest's own clock, as its files get it. */
+async function guestTime(session: GuestSession, guestPath: string): Promise<bigint> {
+  const mark = `${guestPath}/.git/banger`;
+  await writeGuestFile(session, mark, Buffer.from("prepared by banger\n"));
+  return (await statFile(session, mark)).ctimeNs;
 }
 
 function noteSkipped({ skippedUntracked: count }: Plan, report: Work["report"]): void {
@@ -111,52 +163,28 @@ function noteSkipped({ skippedUntracked: count }: Plan, report: Work["report"]):
   );
 }
 
-async function packHistory(plan: Plan, head: Head, folder: string, signal: AbortSignal) {
-  const { shadow, tracked, repository } = plan;
-  const staged = tracked.map(({ entry }) => entry.oid);
-  if (head.commit === null) {
-    return {
-      shallow: [],
-      pack: await writePack(shadow, { wanted: staged, had: [], shallow: [] }, folder, signal),
-    };
-  }
-  const { shallow } = await shallowHistory(shadow, head.commit, DEPTH, signal);
-  const own = repository.head.commit === null ? staged : await stagedBlobs(plan, signal);
-  const pack = await writePack(shadow, { wanted: [head.commit, ...own], had: [], shallow }, folder, signal);
-  return { shallow, pack };
-}
-
-/** Blobs of the index that HEAD does not have. */
-async function stagedBlobs({ shadow, repository, tracked }: Plan, signal: AbortSignal): Promise<string[]> {
-  const { stdout } = await shadow.git(["ls-tree", "-r", "-z", "--full-tree", repository.head.commit ?? ""], {
-    signal,
-  });
-  const committed = new Set<string>();
-  for (const line of stdout.toString("latin1").split("\0")) committed.add(line.split(/[ \t]/, 3)[2] ?? "");
-  return [...new Set(tracked.map(({ entry }) => entry.oid))].filter((oid) => !committed.has(oid));
-}
-
 /** Unpacks beside the guest path and renames, so that nobody sees half a tree. */
 async function placeTree(
   { session }: Place,
   request: PrepareRequest,
   plan: Plan,
-  sources: readonly Source[],
+  head: Head,
+  { pack, shallow }: PackedHistory,
   work: Work,
 ): Promise<void> {
   const { guestPath } = request;
   await checkPlace(session, request);
   const { dir, base } = posix.parse(guestPath);
   const beside = posix.join(dir, `.${base}.banger-${process.hrtime.bigint().toString(36)}`);
+  const { repository, tracked } = plan;
+  const sources = [
+    ...(await newRepository({ repository, head, tracked, shallow, pack })),
+    ...plan.files.map((file) => workMember(repository.root, file, "", request.readOnly)),
+  ];
+  work.report.stage("copying", `${plan.files.length} files, ${formatSize(plan.bytes)}`);
   await makeDirectory(session, beside, { parents: true });
   try {
-    const bytes = archive(
-      sources,
-      (path) => changed(plan.repository, path),
-      (done) => work.report.progress({ done, unit: "bytes" }),
-    );
-    const stream = Readable.from(bytes, { objectMode: false });
-    await sendTree(session, beside, stream, work.signal);
+    await sendMembers(session, beside, plan, sources, work);
     await checkUnchanged(plan);
     await removeFile(session, guestPath, { recursive: request.force, missingOk: true });
     await moveFile(session, beside, guestPath);
@@ -164,27 +192,6 @@ async function placeTree(
     await removeFile(session, beside, { recursive: true, missingOk: true }).catch(() => {});
     throw error;
   }
-}
-
-/** @throws guest_no_space, and what writing an archive throws */
-async function sendTree(
-  session: GuestSession,
-  path: string,
-  stream: Readable,
-  signal: AbortSignal,
-): Promise<void> {
-  let broken: unknown;
-  stream.once("error", (error) => {
-    broken = error;
-  });
-  await writeArchive(session, path, stream, { signal }).catch((error: Error) => {
-    if (broken) throw broken;
-    if (failureStatus(error) === "no_space") {
-      throw BangerError.of("guest_no_space", { path }, { cause: error });
-    }
-    throw error;
-  });
-  stream.destroy();
 }
 
 /** @throws workspace_in_the_way when something is there that would be lost */

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -12,6 +13,7 @@ import {
   symlinkSync,
   unlinkSync,
   utimesSync,
+  watch,
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -255,4 +257,129 @@ test("thousands of files and a large one", async (t) => {
   commit(repo, "many");
   write(repo, { big: Buffer.alloc(40 << 20, "0123456789abcdef") });
   assertSame(repo, await prepare({ includeUntracked: true }));
+});
+
+test("again: only what differs moves, and the guest is as the host then", async (t) => {
+  const it = await bench(t);
+  const { repo, folder } = it;
+  const files: Record<string, string> = {};
+  for (let n = 0; n < 200; n++) files[`d/f${n}`] = `${n}\n`;
+  write(repo, { ...files, "old/one": "1", "old/two": "2", link: "soon a link" });
+  commit(repo, "many");
+  const guestPath = join(folder, "guest/repo");
+  const guest = await it.prepare({ guestPath });
+  const untouched = lstatSync(join(guest, "d/f7")).ino;
+  write(guest, { "own/notes": "the guest's", "own/build.log": "" });
+  write(repo, { "d/f1": "edited\n", "new/file": "n\n", staged: "s\n" });
+  git(repo, "add", "staged", "new/file");
+  rmSync(join(repo, "old"), { recursive: true });
+  unlinkSync(join(repo, "link"));
+  symlinkSync("d/f1", join(repo, "link"));
+  await it.prepare({ guestPath });
+  assertSame(repo, guest, { ignore: ["own"] });
+  assert.equal(it.record?.files, 6, "two edits, two new files, two deletions");
+  assert.equal(lstatSync(join(guest, "d/f7")).ino, untouched);
+  assert.equal(existsSync(join(guest, "old")), false);
+  assert.equal(readFileSync(join(guest, "own/notes"), "utf8"), "the guest's");
+  // Commits of the host, and a branch elsewhere in its history.
+  commit(repo, "all of it");
+  await it.prepare({ guestPath });
+  assertSame(repo, guest, { ignore: ["own"] });
+  for (let n = 0; n < 14; n++) commit(repo, `number ${n}`);
+  await it.prepare({ guestPath });
+  git(repo, "checkout", "-q", "-b", "aside", "HEAD~13");
+  write(repo, { aside: "a" });
+  commit(repo, "aside");
+  await it.prepare({ guestPath });
+  assertSame(repo, guest, { ignore: ["own"] });
+  assert.equal(git(guest, "symbolic-ref", "HEAD"), "refs/heads/aside\n");
+  assert.deepEqual(
+    (await it.export()).files.map(({ path }) => path),
+    ["own/build.log", "own/notes"],
+  );
+});
+
+test("again: the guest's work is never lost unasked", async (t) => {
+  const it = await bench(t);
+  const { repo, folder } = it;
+  write(repo, { one: "1\n", two: "2\n" });
+  commit(repo, "files");
+  const guestPath = join(folder, "guest/repo");
+  const guest = await it.prepare({ guestPath });
+  const refused = async (reason: RegExp) => {
+    const before = readFileSync(join(guest, "one"), "utf8");
+    await assert.rejects(it.prepare({ guestPath }), (error: Error & { code: string }) => {
+      assert.equal(error.code, "workspace_guest_changes");
+      assert.match(error.message, reason);
+      return true;
+    });
+    assert.equal(readFileSync(join(guest, "one"), "utf8"), before);
+  };
+  write(guest, { one: "guest\n" });
+  await refused(/: one$/);
+  write(repo, { two: "host\n" });
+  await refused(/: one$/);
+  write(guest, { one: "1\n", two: "staged\n" });
+  git(guest, "add", "two");
+  write(guest, { two: "2\n" });
+  await refused(/two \(staged\)/);
+  write(guest, { two: "committed\n" });
+  const made = commit(guest, "by the guest");
+  await refused(/commits up to .*two/);
+  await it.prepare({ guestPath, force: true });
+  assertSame(repo, guest);
+  assert.equal(
+    git(guest, "rev-parse", "refs/banger/replaced").trim(),
+    made,
+    "not even then are commits thrown away",
+  );
+  // What the host has taken over is not lost.
+  write(guest, { three: "3\n", two: "host\n" });
+  commit(guest, "more");
+  await it.export({ branch: "taken" });
+  git(repo, "reset", "-q", "--hard", "taken");
+  await it.prepare({ guestPath });
+  assertSame(repo, guest);
+  rmSync(join(guest, ".git"), { recursive: true });
+  await refused(/\.git is gone/);
+  await it.prepare({ guestPath, force: true });
+  assertSame(repo, guest);
+});
+
+test("what is in the way is not replaced, and a new branch is the guest's alone", async (t) => {
+  const it = await bench(t);
+  const { repo, folder } = it;
+  const guestPath = join(folder, "guest/repo");
+  write(folder, { "guest/repo/mine": "m" });
+  await assert.rejects(it.prepare({ guestPath }), { code: "workspace_in_the_way" });
+  assert.equal(readFileSync(join(guestPath, "mine"), "utf8"), "m");
+  const guest = await it.prepare({ guestPath, force: true, branch: "fix/it" });
+  assert.equal(git(guest, "symbolic-ref", "HEAD"), "refs/heads/fix/it\n");
+  assert.equal(git(repo, "branch", "--format=%(refname:short)"), "main\n");
+  write(repo, { readme: "later\n" });
+  await it.prepare({ guestPath });
+  assert.equal(git(guest, "symbolic-ref", "HEAD"), "refs/heads/fix/it\n");
+  git(repo, "branch", "there");
+  await assert.rejects(it.prepare({ branch: "there" }), /has a branch 'there' already/);
+  const readonly = await it.prepare({ readOnly: true });
+  assert.equal(lstatSync(join(readonly, "readme")).mode & 0o777, 0o444);
+  assert.equal(git(readonly, "status", "--porcelain"), " M readme\n");
+});
+
+test("a repository that changes while it is copied is told, and the guest has nothing of it", async (t) => {
+  const it = await bench(t);
+  write(it.repo, { big: Buffer.alloc(8 << 20, 7) });
+  commit(it.repo, "big");
+  const guestPath = join(it.folder, "guest/repo");
+  const running = it.prepare({ guestPath });
+  await new Promise<void>((resolve) => {
+    const seen = watch(it.folder, { recursive: true }, (_event, name) => {
+      if (!name?.includes(".repo.banger-")) return;
+      seen.close();
+      write(it.repo, { readme: "changed in between\n" });
+      resolve();
+    });
+  });
+  await assert.rejects(running, { code: "workspace_changed" });
+  assert.deepEqual(readdirSync(join(it.folder, "guest")), []);
 });

@@ -38,8 +38,13 @@ export async function bench(t: TestContext, ...init: readonly string[]): Promise
   const directory = join(folder, "state");
   const repo = makeRepository(join(folder, "host"), { readme: "hello\n" }, ...init);
   const work = { report: silent, signal: new AbortController().signal };
-  const place = { vmId: "vm", session, directory };
   let count = 0;
+  const place = () => ({
+    ...{ vmId: "vm", session, directory, previous: self.record },
+    save: (record: WorkspaceRecord) => {
+      self.record = record;
+    },
+  });
   const self: Bench = {
     repo,
     folder,
@@ -50,12 +55,12 @@ export async function bench(t: TestContext, ...init: readonly string[]): Promise
         ...{ path: repo, guestPath: join(folder, "guest", `repo${++count}`), includeUntracked: false },
         ...{ readOnly: false, branch: null, from: null, force: false, ...change },
       };
-      self.record = await prepareWorkspace(place, request, work);
+      await prepareWorkspace(place(), request, work);
       return request.guestPath;
     },
     export: (change = {}) => {
       const request = { baseCommit: null, apply: false, branch: null, ...change };
-      return exportWorkspace(place, prepared(self), request, work);
+      return exportWorkspace(place(), prepared(self), request, work);
     },
     patch: async ({ from, to }) => {
       const running = openPatch(await openShadow(directory, prepared(self)), from, to);

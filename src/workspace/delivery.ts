@@ -1,0 +1,98 @@
+/** What goes to a guest: the pack of history, and archives. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { BangerError } from "../core/errors.ts";
+import type { Work } from "../core/stage.ts";
+import { type Pack, shallowHistory, writePack } from "../git/history.ts";
+import { changed, type Plan } from "../git/plan.ts";
+import type { Head } from "../git/repository.ts";
+import type { Shadow } from "../git/shadow.ts";
+import { failureStatus, type GuestSession, writeArchive } from "../guest/index.ts";
+import { archive, type Source } from "./archive.ts";
+
+/** As `git clone --depth`. */
+const DEPTH = 10;
+
+export interface PackedHistory {
+  readonly shallow: readonly string[];
+  readonly pack: Pack | null;
+}
+
+/** @param had commit that the guest got before, with its history */
+export async function packHistory(
+  plan: Plan,
+  head: Head,
+  had: string | null,
+  folder: string,
+  signal: AbortSignal,
+): Promise<PackedHistory> {
+  const { shadow, tracked } = plan;
+  const staged = await stagedBlobs(plan, signal);
+  if (head.commit === null) {
+    const all = tracked.map(({ entry }) => entry.oid);
+    return {
+      shallow: [],
+      pack: await writePack(shadow, { wanted: all, had: [], shallow: [] }, folder, signal),
+    };
+  }
+  const cut = await shallowHistory(shadow, head.commit, DEPTH, signal);
+  // Where the guest's history was cut before it stays cut: what lies behind is not there, whatever had reaches on the host.
+  const shallow = [...new Set([...cut.shallow, ...(had === null ? [] : await sentShallow(shadow))])];
+  const wanted = head.commit === had ? staged : [head.commit, ...staged];
+  if (wanted.length === 0) return { shallow, pack: null };
+  const request = { wanted, had: had === null ? [] : [had], shallow };
+  return { shallow, pack: await writePack(shadow, request, folder, signal) };
+}
+
+/** File of the shadow: where the guest's history is cut. */
+export const SENT_SHALLOW = "sent-shallow";
+
+async function sentShallow(shadow: Shadow): Promise<string[]> {
+  const text = await readFile(join(shadow.directory, SENT_SHALLOW), "latin1").catch(() => "");
+  return text.split("\n").filter(Boolean);
+}
+
+/** Blobs of the index that HEAD does not have. */
+async function stagedBlobs({ shadow, repository, tracked }: Plan, signal: AbortSignal): Promise<string[]> {
+  const { commit } = repository.head;
+  const committed = new Set<string>();
+  if (commit) {
+    const { stdout } = await shadow.git(["ls-tree", "-r", "-z", "--full-tree", commit], { signal });
+    for (const line of stdout.toString("latin1").split("\0")) committed.add(line.split(/[ \t]/, 3)[2] ?? "");
+  }
+  return [...new Set(tracked.map(({ entry }) => entry.oid))].filter((oid) => !committed.has(oid));
+}
+
+/**
+ * Unpacks members in a folder of the guest. What was written before a failure stays there.
+ * @throws guest_no_space | workspace_changed, and what writing an archive throws
+ */
+export async function sendMembers(
+  session: GuestSession,
+  path: string,
+  plan: Plan,
+  members: readonly Source[],
+  { report, signal }: Work,
+): Promise<void> {
+  const bytes = archive(
+    members,
+    (name) => changed(plan.repository, name),
+    (done) => report.progress({ done, unit: "bytes" }),
+  );
+  const stream = Readable.from(bytes, { objectMode: false });
+  let broken: unknown;
+  stream.once("error", (error) => {
+    broken = error;
+  });
+  try {
+    await writeArchive(session, path, stream, { signal });
+  } catch (error) {
+    if (broken) throw broken;
+    if (failureStatus(error as Error) === "no_space")
+      throw BangerError.of("guest_no_space", { path }, { cause: error });
+    throw error;
+  } finally {
+    stream.destroy();
+  }
+}
