@@ -19,7 +19,7 @@ const LAYERS = {
     "api",
     "core",
   ],
-  workspace: ["git", "guest", "host", "store", "core"],
+  workspace: ["git", "archive", "guest", "host", "store", "core"],
   git: ["host", "core"],
   vm: ["images", "kernels", "archive", "guest", "vmm", "network", "disk", "host", "store", "api", "core"],
   images: ["archive", "disk", "host", "store", "core"],

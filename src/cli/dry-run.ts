@@ -11,16 +11,21 @@ interface Asked {
   readonly branch: string | undefined;
   readonly from: string | undefined;
   readonly includeUntracked: boolean;
+  readonly mode: "shallow" | "full_copy" | undefined;
 }
 
 /** Plans and changes nothing. @throws what planning throws */
 export async function dryRun(path: string, asked: Asked): Promise<DryRun> {
   const scratch = await mkdtemp(join(tmpdir(), "banger-plan-"));
   try {
-    const plan = await planWorkspace(path, scratch, { includeUntracked: asked.includeUntracked });
+    const plan = await planWorkspace(path, scratch, {
+      includeUntracked: asked.includeUntracked,
+      submodules: asked.mode === "full_copy",
+    });
     const head: Head = await resolveHead(plan.repository, asked.branch ?? null, asked.from ?? null);
     return {
       root: plan.repository.root,
+      mode: asked.mode ?? "shallow",
       branch: head.ref?.replace(/^refs\/heads\//, "") ?? null,
       head: head.commit,
       files: plan.files.map(({ path, mode, size }) => ({

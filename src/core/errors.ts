@@ -277,6 +277,12 @@ export const CATALOGUE = {
     message: "{path} has submodules ({submodules})",
     hint: "--mode full_copy copies their files, too",
   },
+  repository_edits_conflict: {
+    status: 409,
+    exit: usage,
+    message: "edits in {path} are to files that are others in that commit: {files}",
+    hint: "commit or stash them, or leave out --from",
+  },
   workspace_changed: {
     status: 409,
     exit: failure,

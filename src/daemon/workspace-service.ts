@@ -89,6 +89,7 @@ function prepareRequest(request: PrepareWorkspace): PrepareRequest {
     guestPath: request.guest_path ?? GUEST_PATH,
     includeUntracked: request.include_untracked ?? false,
     readOnly: request.readonly ?? false,
+    fullCopy: request.mode === "full_copy",
     branch: request.branch ?? null,
     from: request.from ?? null,
     force: request.force ?? false,

@@ -1,5 +1,5 @@
 /** How much history goes along, and the pack that carries it. */
-import { readdir, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../core/errors.ts";
 import type { Shadow } from "./shadow.ts";
@@ -83,7 +83,8 @@ export async function writePack(
   folder: string,
   signal?: AbortSignal,
 ): Promise<Pack | null> {
-  const cut = join(folder, "shallow");
+  const made = await mkdtemp(join(folder, "packed-"));
+  const cut = join(made, "shallow");
   await writeFile(cut, request.shallow.map((id) => `${id}\n`).join(""));
   const input = [...request.wanted, ...(request.had.length > 0 ? ["--not", ...request.had] : [])];
   await shadow.git(
@@ -91,10 +92,10 @@ export async function writePack(
       ...["--shallow-file", cut],
       ...["pack-objects", "--revs", "--quiet", "--non-empty", "--delta-base-offset", "--window=0"],
       ...(shadow.repository.isPartial ? ["--missing=allow-any"] : []),
-      join(folder, "pack"),
+      join(made, "pack"),
     ],
     { input: `${input.join("\n")}\n`, signal, settings: ["pack.compression=1"] },
   );
-  const file = (await readdir(folder)).find((name) => name.endsWith(".idx"));
-  return file ? { name: file.slice(0, -".idx".length), folder } : null;
+  const file = (await readdir(made)).find((name) => name.endsWith(".idx"));
+  return file ? { name: file.slice(0, -".idx".length), folder: made } : null;
 }

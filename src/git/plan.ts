@@ -23,6 +23,8 @@ import {
 export interface PlanOptions {
   /** Also files that git neither tracks nor ignores. */
   readonly includeUntracked: boolean;
+  /** Submodules are no reason to refuse. */
+  readonly submodules?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -39,6 +41,8 @@ export interface Plan {
   readonly deleted: readonly string[];
   /** Untracked files that stay behind. */
   readonly skippedUntracked: number;
+  /** What the work tree itself is, when this plan is for another commit. */
+  readonly original?: Plan;
   /** Identity of the index that this was read from. */
   readonly index: string;
 }
@@ -52,7 +56,7 @@ export async function planWorkspace(path: string, scratch: string, options: Plan
   const repository = await findRepository(path, signal);
   const shadow = await Shadow.make(scratch, repository);
   const index = await readIndex(repository, scratch, signal);
-  refuseSubmodules(repository, index.entries);
+  if (!options.submodules) refuseSubmodules(repository, index.entries);
   const known = join(scratch, "plan-index");
   await writeFile(known, formatIndex(index.entries, repository.format));
   const [tracked, others] = await Promise.all([
@@ -69,7 +73,9 @@ export async function planWorkspace(path: string, scratch: string, options: Plan
     files,
     untracked: untracked.length,
     bytes: files.reduce((sum, file) => sum + file.size, 0),
-    deleted: present.filter(({ file, entry }) => !file && !entry.skipWorktree).map(({ entry }) => entry.path),
+    deleted: present
+      .filter(({ file, entry }) => !file && !entry.skipWorktree && entry.mode !== SUBMODULE)
+      .map(({ entry }) => entry.path),
     skippedUntracked: includeUntracked ? 0 : others.length,
     index: index.identity,
   };
@@ -80,19 +86,22 @@ export async function checkRepository(
   path: string,
   branch: string | null,
   from: string | null,
-): Promise<void> {
+  submodules = false,
+): Promise<Repository> {
   const repository = await findRepository(path);
   await resolveHead(repository, branch, from);
   const scratch = await mkdtemp(join(tmpdir(), "banger-check-"));
   try {
-    refuseSubmodules(repository, (await readIndex(repository, scratch)).entries);
+    if (!submodules) refuseSubmodules(repository, (await readIndex(repository, scratch)).entries);
+    return repository;
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
 }
 
 /** @throws workspace_changed when the repository is not any more what the plan says */
-export async function checkUnchanged(plan: Plan): Promise<void> {
+export async function checkUnchanged({ original, ...own }: Plan): Promise<void> {
+  const plan = original ?? own;
   const { repository } = plan;
   const [head, identity] = await Promise.all([
     readHead({ cwd: repository.root }),

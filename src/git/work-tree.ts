@@ -1,7 +1,7 @@
 /** What of the index's files is in the work tree now, judged as git judges it, without git and without running a filter. */
 import { type BigIntStats, lstatSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { IndexEntry, IndexStat } from "./index-file.ts";
+import { type IndexEntry, type IndexStat, NO_STAT } from "./index-file.ts";
 import type { Repository } from "./repository.ts";
 
 export const FILE = 0o100644;
@@ -13,6 +13,8 @@ export const SUBMODULE = 0o160000;
 export interface WorkFile {
   /** Bytes as latin1, relative to the top. */
   readonly path: string;
+  /** Where it lies, when that is not the work tree. */
+  readonly root?: string;
   /** As git has it: FILE, EXECUTABLE or SYMLINK. */
   readonly mode: number;
   readonly permissions: number;
@@ -103,7 +105,9 @@ export async function trackedFiles(
     if (index % BATCH === BATCH - 1) await nextTurn();
     const claimed = rules.fileMode ? undefined : entry.mode === EXECUTABLE;
     const file = folders.hasReal(entry.path) ? lookAt(root, entry.path, claimed) : null;
-    result.push({ entry, file, isClean: file !== null && isUnchanged(entry, file, rules) });
+    // A submodule is a repository of its own: here it is only named.
+    const isClean = file ? isUnchanged(entry, file, rules) : entry.mode === SUBMODULE;
+    result.push({ entry, file, isClean });
   }
   return result;
 }
@@ -116,6 +120,16 @@ interface Rules {
 }
 
 const NS = 1_000_000_000n;
+
+/** What an index says of a file by which it is known again elsewhere: time and size alone mean the same there. */
+export function statOf(file: WorkFile): IndexStat {
+  return {
+    ...NO_STAT,
+    mtimeS: Number(BigInt.asUintN(32, file.mtimeNs / NS)),
+    mtimeNs: Number(BigInt.asUintN(32, file.mtimeNs % NS)),
+    size: (file.size & 0xffff_ffff) >>> 0,
+  };
+}
 
 /** The judgement of git's `ie_match_stat`. A file as young as the index may have changed within a tick of the clock, so it counts as changed. */
 function isUnchanged(entry: IndexEntry, file: WorkFile, rules: Rules): boolean {

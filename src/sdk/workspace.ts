@@ -12,6 +12,8 @@ export interface PrepareOptions {
   readonly includeUntracked?: boolean;
   /** Drop the files' write bits. */
   readonly readOnly?: boolean;
+  /** `shallow` (default): ten commits; `full_copy`: all of the history, and submodules with their files. */
+  readonly mode?: "shallow" | "full_copy";
   /** A new branch for the guest. */
   readonly branch?: string;
   /** Where that branch starts; default HEAD. */
@@ -80,12 +82,13 @@ export class Workspace {
 }
 
 export function prepareRequest(path: string, options: PrepareOptions): PrepareWorkspace {
-  const { guestPath, includeUntracked, readOnly, branch, from, force } = options;
+  const { guestPath, includeUntracked, readOnly, mode, branch, from, force } = options;
   return {
     path: resolve(path),
     ...(guestPath !== undefined && { guest_path: guestPath }),
     ...(includeUntracked && { include_untracked: true }),
     ...(readOnly && { readonly: true }),
+    ...(mode !== undefined && { mode }),
     ...(branch !== undefined && { branch }),
     ...(from !== undefined && { from }),
     ...(force && { force: true }),

@@ -1,11 +1,20 @@
 /** Turns files of the host into a tar stream: small files many at a time, large ones in pieces, memory bounded. */
 import { type BigIntStats, closeSync, constants, fstatSync, openSync, readlinkSync, readSync } from "node:fs";
 import { open } from "node:fs/promises";
+import { END, memberHeader, paddingAfter } from "../archive/writer.ts";
 import { bytePath, readable, SYMLINK, sameFile, type WorkFile } from "../git/work-tree.ts";
-import { END, type Member, memberHeader, padding } from "./tar.ts";
 
 /** Archive bytes handed on at a time. */
 const PIECE = 256 * 1024;
+
+/** Paths are bytes, kept as latin1 strings. */
+export interface Member {
+  readonly path: string;
+  readonly type: "file" | "symlink" | "directory";
+  readonly mode: number;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+}
 
 /** One member: content in memory, or a file of the host that must be what it was when it was looked at. */
 export type Source =
@@ -40,7 +49,7 @@ export async function* archive(
   };
   for (const source of sources) {
     if ("file" in source && source.member.type === "file" && source.file.size > PIECE) {
-      add(memberHeader(source.member));
+      add(header(source.member));
       yield take();
       for await (const part of largeFile(source, changed)) {
         add(part);
@@ -56,18 +65,26 @@ export async function* archive(
   yield take();
 }
 
+/** @param target where a symlink points */
+function header({ path, type, mode, size, mtimeNs }: Member, target = ""): Buffer {
+  const [name, link] = [Buffer.from(path, "latin1"), Buffer.from(target, "latin1")];
+  return memberHeader({ name, type, link, mode, uid: 0, gid: 0, size, mtimeNs, segments: null });
+}
+
+const padding = (size: number) => Buffer.alloc(paddingAfter(size));
+
 function smallMember(source: Source, changed: (path: string) => Error): Buffer[] {
   if (!("file" in source)) {
     const { member, content = Buffer.alloc(0) } = source;
-    return [memberHeader(member), content, padding(content.length)];
+    return [header(member), content, padding(content.length)];
   }
   const { member, root, file } = source;
   if (member.type === "symlink") {
     const target = readLink(root, file, changed);
-    return [memberHeader({ ...member, target })];
+    return [header(member, target)];
   }
   const content = readSmall(root, file, changed);
-  return [memberHeader(member), content, padding(content.length)];
+  return [header(member), content, padding(content.length)];
 }
 
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -141,5 +158,9 @@ export function workMember(root: string, file: WorkFile, prefix: string, isReadO
   const type = file.mode === SYMLINK ? "symlink" : "file";
   const mode = isReadOnly && type === "file" ? file.permissions & ~0o222 : file.permissions;
   const size = type === "symlink" ? 0 : file.size;
-  return { root, file, member: { path: `${prefix}${file.path}`, type, mode, size, mtimeNs: file.mtimeNs } };
+  return {
+    root: file.root ?? root,
+    file,
+    member: { path: `${prefix}${file.path}`, type, mode, size, mtimeNs: file.mtimeNs },
+  };
 }

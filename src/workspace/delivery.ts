@@ -8,6 +8,7 @@ import { type Pack, shallowHistory, writePack } from "../git/history.ts";
 import { changed, type Plan } from "../git/plan.ts";
 import type { Head } from "../git/repository.ts";
 import type { Shadow } from "../git/shadow.ts";
+import { SUBMODULE, type TrackedFile } from "../git/work-tree.ts";
 import { failureStatus, type GuestSession, writeArchive } from "../guest/index.ts";
 import { archive, type Source } from "./archive.ts";
 
@@ -26,17 +27,18 @@ export async function packHistory(
   had: string | null,
   folder: string,
   signal: AbortSignal,
+  depth: number | null = DEPTH,
 ): Promise<PackedHistory> {
   const { shadow, tracked } = plan;
-  const staged = await stagedBlobs(plan, signal);
+  const staged = await stagedBlobs(plan, head.commit, signal);
   if (head.commit === null) {
-    const all = tracked.map(({ entry }) => entry.oid);
+    const all = blobsOf(tracked);
     return {
       shallow: [],
       pack: await writePack(shadow, { wanted: all, had: [], shallow: [] }, folder, signal),
     };
   }
-  const cut = await shallowHistory(shadow, head.commit, DEPTH, signal);
+  const cut = await shallowHistory(shadow, head.commit, depth, signal);
   // Where the guest's history was cut before it stays cut: what lies behind is not there, whatever had reaches on the host.
   const shallow = [...new Set([...cut.shallow, ...(had === null ? [] : await sentShallow(shadow))])];
   const wanted = head.commit === had ? staged : [head.commit, ...staged];
@@ -53,15 +55,22 @@ async function sentShallow(shadow: Shadow): Promise<string[]> {
   return text.split("\n").filter(Boolean);
 }
 
-/** Blobs of the index that HEAD does not have. */
-async function stagedBlobs({ shadow, repository, tracked }: Plan, signal: AbortSignal): Promise<string[]> {
-  const { commit } = repository.head;
+/** A submodule's entry names a commit of another repository. */
+const blobsOf = (tracked: readonly TrackedFile[]) =>
+  tracked.filter(({ entry }) => entry.mode !== SUBMODULE).map(({ entry }) => entry.oid);
+
+/** Blobs of the index that the commit does not have. */
+async function stagedBlobs(
+  { shadow, tracked }: Plan,
+  commit: string | null,
+  signal: AbortSignal,
+): Promise<string[]> {
   const committed = new Set<string>();
   if (commit) {
     const { stdout } = await shadow.git(["ls-tree", "-r", "-z", "--full-tree", commit], { signal });
     for (const line of stdout.toString("latin1").split("\0")) committed.add(line.split(/[ \t]/, 3)[2] ?? "");
   }
-  return [...new Set(tracked.map(({ entry }) => entry.oid))].filter((oid) => !committed.has(oid));
+  return [...new Set(blobsOf(tracked))].filter((oid) => !committed.has(oid));
 }
 
 /**

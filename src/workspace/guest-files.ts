@@ -3,7 +3,7 @@
 import { BangerError } from "../core/errors.ts";
 import type { IndexEntry } from "../git/index-file.ts";
 import { isTreePath } from "../git/index-file.ts";
-import { EXECUTABLE, FILE, SYMLINK } from "../git/work-tree.ts";
+import { EXECUTABLE, FILE, SUBMODULE, SYMLINK } from "../git/work-tree.ts";
 import { type FileEntry, type GuestSession, listTree } from "../guest/index.ts";
 
 /** More files than any checkout has; a guest that lists more is not followed. */
@@ -81,7 +81,7 @@ export function compareFiles(
   for (const entry of known) {
     const file = byPath.get(entry.path);
     byPath.delete(entry.path);
-    if (file === undefined) (entry.skipWorktree ? unchanged : gone).push(entry);
+    if (file === undefined) (entry.skipWorktree || entry.mode === SUBMODULE ? unchanged : gone).push(entry);
     else if (isUntouched(entry, file, settledNs)) unchanged.push(entry);
     else touched.push(file);
   }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Pack } from "../git/history.ts";
 import { formatIndex, type IndexEntry, NO_STAT } from "../git/index-file.ts";
 import type { Head, Repository } from "../git/repository.ts";
-import { lookAt, type TrackedFile, type WorkFile } from "../git/work-tree.ts";
+import { lookAt, statOf, type TrackedFile } from "../git/work-tree.ts";
 import { quote } from "../host/git-identity.ts";
 import type { Source } from "./archive.ts";
 
@@ -16,8 +16,6 @@ export interface GuestRepository {
   readonly shallow: readonly string[];
   readonly pack: Pack | null;
 }
-
-const NS = 1_000_000_000n;
 
 /** Everything of a new `.git`, as members of an archive whose top is the work tree. */
 export async function newRepository(made: GuestRepository): Promise<Source[]> {
@@ -68,13 +66,6 @@ export function indexBytes(tracked: readonly TrackedFile[], { format }: Reposito
   );
   return formatIndex(entries, format);
 }
-
-const statOf = (file: WorkFile) => ({
-  ...NO_STAT,
-  mtimeS: Number(BigInt.asUintN(32, file.mtimeNs / NS)),
-  mtimeNs: Number(BigInt.asUintN(32, file.mtimeNs % NS)),
-  size: (file.size & 0xffff_ffff) >>> 0,
-});
 
 /** A pack and its index, read from the host while they are sent. */
 export function packFiles({ folder: root, name }: Pack, isPartial: boolean): Source[] {

@@ -4,6 +4,7 @@ import { join, posix } from "node:path";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { formatSize } from "../core/units.ts";
+import { carryEdits } from "../git/carry.ts";
 import { checkUnchanged, type Plan, planWorkspace } from "../git/plan.ts";
 import { type Head, resolveHead } from "../git/repository.ts";
 import { NEXT_INDEX, snapshot } from "../git/snapshot.ts";
@@ -22,6 +23,7 @@ import { type PackedHistory, packHistory, SENT_SHALLOW, sendMembers } from "./de
 import { rememberPack } from "./guest-commits.ts";
 import { indexBytes, newRepository } from "./guest-repository.ts";
 import { type Moved, refreshWorkspace, SENT_INDEX } from "./refresh.ts";
+import { type Submodules, submoduleMembers, submodulePaths } from "./submodules.ts";
 
 export const GUEST_PATH = "/root/repo";
 
@@ -34,6 +36,8 @@ export interface PrepareRequest {
   /** New branch for the guest, at `from` or HEAD. */
   readonly branch: string | null;
   readonly from: string | null;
+  /** All of the history, and submodules with their files. */
+  readonly fullCopy: boolean;
   /** Replace what is at the guest path. */
   readonly force: boolean;
 }
@@ -60,31 +64,53 @@ export async function prepareWorkspace(place: Place, request: PrepareRequest, wo
   const { report, signal } = work;
   report.stage("reading repository", request.path);
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const plan = await planWorkspace(request.path, join(directory, "git"), {
+  const read = await planWorkspace(request.path, join(directory, "git"), {
     includeUntracked: request.includeUntracked,
+    submodules: request.fullCopy,
     signal,
   });
-  const previous = await stillThere(place, request, plan);
-  const head = await targetHead(plan, request, previous);
+  const previous = await stillThere(place, request, read);
+  const head = await targetHead(read, request, previous);
   const scratch = await mkdtemp(join(directory, "pack-"));
   try {
-    noteSkipped(plan, report);
+    noteSkipped(read, report);
     report.stage("packing history");
-    const pack = (had: string | null) => packHistory(plan, head, had, scratch, signal);
-    const [history, tree] = await Promise.all([pack(previous?.head ?? null), snapshot(plan, signal)]);
-    const moved =
-      previous && (await refreshWorkspace(place, request, { plan, previous, head, history, tree }, work));
-    if (moved) await settle(place, request, { plan, head, history, tree, moved });
-    else {
-      // A repository that lost its own needs all of the history, not only what is new.
-      const whole = previous ? await pack(null) : history;
-      const files = { files: plan.files.length, bytes: plan.bytes };
-      await placeTree(place, previous ? { ...request, force: true } : request, plan, head, whole, work);
-      await settle(place, request, { plan, head, history: whole, tree, moved: files });
-    }
+    const whole = await snapshot(read, signal);
+    const { plan, tree } = await carryEdits(read, whole, head.commit ?? "", scratch, signal);
+    const depth = request.fullCopy ? null : undefined;
+    const history = await packHistory(plan, head, previous?.head ?? null, scratch, signal, depth);
+    const target = { plan, head, history, tree };
+    const moved = previous && (await refreshWorkspace(place, request, { ...target, previous }, work));
+    if (moved) await settle(place, request, { ...target, moved });
+    else await placeNew(place, request, target, previous !== null, scratch, work);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** @param isLost the guest had the repository once, and needs all of its history again */
+async function placeNew(
+  place: Place,
+  request: PrepareRequest,
+  target: Target,
+  isLost: boolean,
+  scratch: string,
+  work: Work,
+): Promise<void> {
+  const { plan, head } = target;
+  const { includeUntracked, readOnly, fullCopy } = request;
+  const depth = fullCopy ? null : undefined;
+  const history = isLost ? await packHistory(plan, head, null, scratch, work.signal, depth) : target.history;
+  const { directory } = place;
+  const options = { directory, scratch, includeUntracked, readOnly, signal: work.signal };
+  const submodules = await submoduleMembers(plan, options);
+  const forced = isLost ? { ...request, force: true } : request;
+  await placeTree(place, forced, { ...target, history, submodules }, work);
+  await settle(place, request, {
+    ...target,
+    history,
+    moved: { files: plan.files.length, bytes: plan.bytes },
+  });
 }
 
 /** The former workspace, if this request is about it and the guest still has it. */
@@ -95,6 +121,8 @@ async function stillThere(
 ): Promise<WorkspaceRecord | null> {
   const { previous, session } = place;
   if (previous?.guestPath !== request.guestPath || previous.root !== plan.repository.root) return null;
+  // Submodules are repositories of their own; they are brought anew or not at all.
+  if (submodulePaths(plan).length > 0) return null;
   const there = await statFile(session, request.guestPath).catch(() => null);
   return there?.type === "dir" ? previous : null;
 }
@@ -112,19 +140,19 @@ async function targetHead(
   return { ref: `refs/heads/${previous.branch}`, commit: repository.head.commit };
 }
 
-interface Settled {
+/** What the guest is to have. */
+interface Target {
   readonly plan: Plan;
   readonly head: Head;
   readonly history: PackedHistory;
   readonly tree: string;
-  readonly moved: Moved;
 }
 
 /** What the guest has now is what later changes are told apart from. */
 async function settle(
   { session, vmId, previous, save }: Place,
   request: PrepareRequest,
-  { plan, head, history, tree, moved }: Settled,
+  { plan, head, history, tree, moved }: Target & { readonly moved: Moved },
 ): Promise<void> {
   const { repository, shadow, tracked } = plan;
   if (history.pack) await rememberPack(shadow, history.pack.name);
@@ -167,9 +195,7 @@ function noteSkipped({ skippedUntracked: count }: Plan, report: Work["report"]):
 async function placeTree(
   { session }: Place,
   request: PrepareRequest,
-  plan: Plan,
-  head: Head,
-  { pack, shallow }: PackedHistory,
+  { plan, head, history, submodules }: Target & { readonly submodules: Submodules },
   work: Work,
 ): Promise<void> {
   const { guestPath } = request;
@@ -178,14 +204,16 @@ async function placeTree(
   const beside = posix.join(dir, `.${base}.banger-${process.hrtime.bigint().toString(36)}`);
   const { repository, tracked } = plan;
   const sources = [
-    ...(await newRepository({ repository, head, tracked, shallow, pack })),
+    ...(await newRepository({ repository, head, tracked, ...history })),
     ...plan.files.map((file) => workMember(repository.root, file, "", request.readOnly)),
+    ...submodules.members,
   ];
   work.report.stage("copying", `${plan.files.length} files, ${formatSize(plan.bytes)}`);
   await makeDirectory(session, beside, { parents: true });
   try {
     await sendMembers(session, beside, plan, sources, work);
     await checkUnchanged(plan);
+    await submodules.checkUnchanged();
     await removeFile(session, guestPath, { recursive: request.force, missingOk: true });
     await moveFile(session, beside, guestPath);
   } catch (error) {

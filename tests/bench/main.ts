@@ -15,6 +15,7 @@ import { makeBenchHome } from "./setting.ts";
 import { benchThroughput } from "./throughput.ts";
 import { benchVersion } from "./version.ts";
 import { benchSsh } from "./vm-ssh.ts";
+import { benchWorkspace } from "./workspace.ts";
 
 const BENCHES = {
   version: benchVersion,
@@ -22,6 +23,7 @@ const BENCHES = {
   exec: benchExec,
   throughput: benchThroughput,
   ssh: benchSsh,
+  workspace: benchWorkspace,
   daemon: benchDaemon,
   images: benchImages,
   firecracker: benchFirecracker,

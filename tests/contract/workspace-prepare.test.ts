@@ -383,3 +383,60 @@ test("a repository that changes while it is copied is told, and the guest has no
   await assert.rejects(running, { code: "workspace_changed" });
   assert.deepEqual(readdirSync(join(it.folder, "guest")), []);
 });
+
+test("a branch from another commit has its files, and the edits of the work tree over them", async (t) => {
+  const it = await bench(t);
+  const { repo } = it;
+  write(repo, { ".gitattributes": "*.txt text eol=crlf\n", "a.txt": "old\r\n", gone: "g\n", same: "s\n" });
+  commit(repo, "old");
+  git(repo, "tag", "v1");
+  write(repo, { "a.txt": "new\r\n", later: "l\n" });
+  unlinkSync(join(repo, "gone"));
+  commit(repo, "new");
+  write(repo, { same: "edited\n", staged: "st\n" });
+  git(repo, "add", "staged");
+  const guest = await it.prepare({ branch: "fix", from: "v1" });
+  assert.equal(git(guest, "rev-parse", "HEAD"), git(repo, "rev-parse", "v1"));
+  assert.equal(git(guest, "status", "--porcelain"), " M same\nA  staged\n");
+  assert.deepEqual(readdirSync(guest).sort(), [
+    ".git",
+    ".gitattributes",
+    "a.txt",
+    "gone",
+    "readme",
+    "same",
+    "staged",
+  ]);
+  assert.equal(readFileSync(join(guest, "a.txt"), "latin1"), "old\r\n");
+  git(guest, "fsck", "--strict");
+  write(guest, { gone: "changed by the guest\n" });
+  assert.deepEqual(
+    (await it.export()).files.map(({ path }) => path),
+    ["gone"],
+  );
+  write(repo, { "a.txt": "edited\r\n" });
+  await assert.rejects(it.prepare({ branch: "fix", from: "v1" }), {
+    code: "repository_edits_conflict",
+    message: /: a\.txt$/,
+  });
+});
+
+test("full_copy takes all of the history and submodules with theirs; without it they are refused", async (t) => {
+  const it = await bench(t);
+  const { repo, folder } = it;
+  const inner = makeRepository(join(folder, "inner"), { deep: "d\n" });
+  for (let n = 0; n < 12; n++) commit(repo, `number ${n}`);
+  git(repo, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", inner, "lib/inner");
+  commit(repo, "a submodule");
+  write(repo, { "lib/inner/deep": "edited\n" });
+  await assert.rejects(it.prepare(), { code: "repository_has_submodules", message: /lib\/inner/ });
+  const guest = await it.prepare({ fullCopy: true });
+  assertSame(repo, guest);
+  assertSame(join(repo, "lib/inner"), join(guest, "lib/inner"));
+  assert.equal(git(guest, "rev-list", "--count", "HEAD"), git(repo, "rev-list", "--count", "HEAD"));
+  write(guest, { readme: "by the guest\n" });
+  assert.deepEqual(
+    (await it.export({ apply: true })).files.map(({ path }) => path),
+    ["readme"],
+  );
+});

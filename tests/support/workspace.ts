@@ -53,7 +53,7 @@ export async function bench(t: TestContext, ...init: readonly string[]): Promise
     prepare: async (change = {}) => {
       const request = {
         ...{ path: repo, guestPath: join(folder, "guest", `repo${++count}`), includeUntracked: false },
-        ...{ readOnly: false, branch: null, from: null, force: false, ...change },
+        ...{ readOnly: false, fullCopy: false, branch: null, from: null, force: false, ...change },
       };
       await prepareWorkspace(place(), request, work);
       return request.guestPath;

@@ -29,6 +29,12 @@ export const prepareWorkspace = z
       .describe("default /root/repo"),
     include_untracked: z.boolean().optional().describe("also files that git neither tracks nor ignores"),
     readonly: z.boolean().optional().describe("drop the files' write bits"),
+    mode: z
+      .enum(["shallow", "full_copy"])
+      .optional()
+      .describe(
+        "shallow (default): ten commits; full_copy: all of the history, and submodules with their files",
+      ),
     branch: z.string().min(1).max(255).optional().describe("a new branch for the guest"),
     from: z.string().min(1).max(255).optional().describe("where that branch starts; default HEAD"),
     force: z.boolean().optional().describe("replace what is in the guest"),

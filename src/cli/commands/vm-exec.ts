@@ -1,9 +1,10 @@
 import { detachNote, runCommand } from "../attach.ts";
-import { define, parsed } from "../command.ts";
+import { define, flag, parsed } from "../command.ts";
 import { Detached } from "../exit.ts";
 import { commandEnvironment } from "../options/environment.ts";
 import { commandOptions } from "../options/guest-command.ts";
 import { parseDetachKeys } from "../terminal/detach-keys.ts";
+import { followHost, inWorkspace } from "../workspace-command.ts";
 
 export default define({
   name: "vm exec",
@@ -18,19 +19,24 @@ export default define({
       "let it outlive this client, and leave it with these keys (ctrl-p,ctrl-q); vm attach comes back",
       parseDetachKeys,
     ),
+    autoPrepare: flag("--auto-prepare", "bring the VM's repository up to the host's state first"),
   },
   examples: [
     ["banger vm exec box", "a shell, like ssh"],
-    ["banger vm exec box -- make test", "a command; ends with the command's code"],
+    ["banger vm exec box -- make test", "a command, in the VM's repository; ends with the command's code"],
     ["tar c . | banger vm exec box -- tar x -C /srv", "standard input goes to the command"],
     ["banger vm exec box -t -- top", "a command that wants a terminal"],
     ["banger vm exec box --detach-keys ctrl-p,ctrl-q", "a shell that can be left and come back to"],
   ],
   handler: async ({ args: [vm = ""], options, command }, context) => {
     const env = await commandEnvironment(options, context.env);
-    const banger = await context.connect();
-    const exec: Parameters<typeof runCommand>[1] = (argv, more) => banger.exec(vm, argv, more);
-    return runCommand(context, exec, command, { ...options, env }).catch((error) => {
+    const sandbox = await (await context.connect()).get(vm);
+    await followHost(sandbox, context, options.autoPrepare);
+    // A shell has a terminal when its input is one.
+    const tty = options.tty || (command === undefined && context.stdin.isTTY === true);
+    const run = inWorkspace(command, { ...options, env, tty }, sandbox.info.workspace);
+    const exec: Parameters<typeof runCommand>[1] = (argv, more) => sandbox.exec(argv, more);
+    return runCommand(context, exec, run.command, run.request).catch((error) => {
       if (!(error instanceof Detached)) throw error;
       context.note(detachNote(vm, error));
       return 0;

@@ -1,3 +1,5 @@
+import { basename } from "node:path";
+import { clean } from "../../core/errors.ts";
 import { formatSize, MIB } from "../../core/units.ts";
 import type { Vm } from "../../sdk/index.ts";
 import { define, flag, json } from "../command.ts";
@@ -36,7 +38,11 @@ const COLUMNS: readonly (readonly [heading: string, cell: (vm: Vm, view: View) =
   ["PORTS", (vm) => vm.publish.map(portText).join(", ") || "-"],
   ["UPTIME", (vm, { now }) => (vm.state === "running" ? since(vm.started_at, now) : "-")],
   ["STOPS", (vm, { now }) => until(vm.stops_at, now)],
+  ["WORKSPACE", ({ workspace }) => (workspace ? workspaceText(workspace) : "-")],
 ];
+
+const workspaceText = ({ root, branch }: NonNullable<Vm["workspace"]>) =>
+  clean(`${basename(root)}:${branch ?? "detached"}`);
 
 /** A state in its colour: green runs, red is wrong, yellow is on its way. */
 export function colourState(state: Vm["state"], style: Style): string {

@@ -1,4 +1,5 @@
 import { formatDuration } from "../../core/units.ts";
+import type { MisePlan } from "../../git/mise-plan.ts";
 import { type Banger, BangerError, type Sandbox, type Vm } from "../../sdk/index.ts";
 import { runCommand } from "../attach.ts";
 import { define, flag, json, quiet, type Values } from "../command.ts";
@@ -11,12 +12,14 @@ import { prepareOptions, refuseWorkspace, workspaceOptions } from "../options/wo
 import { type DryRun, renderDryRun } from "../terminal/plan-view.ts";
 import { notePublished } from "../terminal/ports.ts";
 import { withProgress } from "../terminal/progress.ts";
+import { inWorkspace } from "../workspace-command.ts";
 
 const runOptions = {
   ...machineOptions,
   ...commandOptions,
   rm: flag("--rm", "delete the VM when the shell or command ends, however it ends"),
   ...workspaceOptions,
+  noBootstrap: flag("--no-bootstrap", "do not install the tools that the repository asks mise for"),
   dryRun: flag("--dry-run", "print what would be copied; make nothing"),
   detach: flag("-d, --detach", "return when the VM is ready; it runs on"),
   quiet,
@@ -54,10 +57,8 @@ export default define({
   notes: defaultsNote,
   handler: async ({ args: [path], options, command }, context): Promise<Ran> => {
     refuse(options, command, path);
-    if (path !== undefined) {
-      if (options.dryRun) return { code: 0, plan: await plan(path, options) };
-      await check(path, options);
-    }
+    if (path !== undefined && options.dryRun) return { code: 0, plan: await plan(path, options) };
+    const tools = path === undefined ? null : await check(path, options, command !== undefined);
     const env = await commandEnvironment(options, context.env);
     const machine = await resolveMachine(options);
     const banger = await context.connect();
@@ -68,6 +69,7 @@ export default define({
     if (!options.quiet) notePublished(context, vm.info);
     if (!options.quiet) context.note(`ready in ${formatDuration(performance.now() - begun)}`);
     try {
+      if (tools) await install(vm, tools, options, context);
       const toRun = command ?? (workspace ? undefined : await imageCommand(banger, vm));
       if (options.detach) {
         if (toRun) await vm.exec(toRun, { env, detach: true, label: "image" }).detached;
@@ -76,13 +78,15 @@ export default define({
       const request = {
         ...options,
         env,
-        cwd: options.cwd ?? vm.info.workspace?.guest_path,
         // The repository is root's, whoever the image would rather be.
         user: options.user ?? (workspace && "root"),
         // A command of the image's is talked to like a shell, when there is somebody to talk.
         tty: options.tty || (command === undefined && context.stdin.isTTY === true),
       };
-      return { code: await runCommand(context, (argv, more) => vm.exec(argv, more), toRun, request) };
+      const run = inWorkspace(toRun, request, vm.info.workspace);
+      return {
+        code: await runCommand(context, (argv, more) => vm.exec(argv, more), run.command, run.request),
+      };
     } finally {
       if (options.rm) await remove(vm, context);
       else if (!options.quiet && !options.detach) context.note(keptNote(vm, context));
@@ -122,9 +126,36 @@ async function plan(path: string, options: Values<typeof runOptions>): Promise<D
   return (await import("../dry-run.ts")).dryRun(path, options);
 }
 
-/** Refuses before a VM, or even a daemon, exists. */
-async function check(path: string, { branch, from }: Values<typeof runOptions>): Promise<void> {
-  await (await import("../../git/plan.ts")).checkRepository(path, branch ?? null, from ?? null);
+/** Refuses before a VM, or even a daemon, exists. @returns the tools to install, if there are any */
+async function check(
+  path: string,
+  options: Values<typeof runOptions>,
+  isCommand: boolean,
+): Promise<MisePlan | null> {
+  const { checkRepository } = await import("../../git/plan.ts");
+  const { root } = await checkRepository(
+    path,
+    options.branch ?? null,
+    options.from ?? null,
+    options.mode === "full_copy",
+  );
+  if (isCommand || options.noBootstrap) return null;
+  const { misePlan } = await import("../../git/mise-plan.ts");
+  const plan = await misePlan(root);
+  (await import("../bootstrap.ts")).refuseBootstrap(plan, hasNetwork(options));
+  return plan;
+}
+
+const hasNetwork = (options: object) => "nat" in options && options.nat === true;
+
+async function install(
+  vm: Sandbox,
+  tools: MisePlan,
+  options: Values<typeof runOptions>,
+  context: Context,
+): Promise<void> {
+  const { bootstrap } = await import("../bootstrap.ts");
+  await bootstrap(vm, tools, context, { background: !options.detach, quiet: options.quiet });
 }
 
 /** Makes the VM under a lease: if this process ends before it is ready, or ever with `--rm`, the daemon takes it back. */

@@ -1,3 +1,4 @@
+import { clean } from "../../core/errors.ts";
 import { formatDuration, formatSize, MIB } from "../../core/units.ts";
 import type { Vm } from "../../sdk/index.ts";
 import { define, json } from "../command.ts";
@@ -33,6 +34,7 @@ export function renderVm(vm: Vm, { style, now }: View): string {
     ["disk", `${usage(vm.disk_used_bytes, vm.disk_bytes)} used on this host`],
     ["ports", vm.publish.length > 0 ? vm.publish.map(portText).join(", ") : null],
     ["nested", vm.nested ? "yes" : null],
+    ["workspace", vm.workspace ? workspace(vm.workspace) : null],
     ["removed", vm.auto_remove ? "when the command that made it ends (--rm)" : null],
     ["created", vm.created_at],
     ["started", vm.started_at],
@@ -48,6 +50,11 @@ function stops({ stops_at, stops_because, ttl_ms, auto_remove }: Vm, now: number
   const why =
     stops_because === "ttl" ? "its lifetime is over then (--ttl)" : "if it stays idle (auto_stop_after)";
   return `${until(stops_at, now)}: ${why}${auto_remove ? "; it is deleted" : ""}`;
+}
+
+function workspace({ root, guest_path, branch, head, prepared_at }: NonNullable<Vm["workspace"]>): string {
+  const at = head ? `at ${head.slice(0, 12)}` : "without commits";
+  return `${clean(root)} at ${guest_path} (${clean(branch ?? "detached")} ${at}, ${prepared_at})`;
 }
 
 function boot({ ready_ms, init_ms, root_ms, agent_ms, attempts }: NonNullable<Vm["boot"]>): string {

@@ -1,12 +1,16 @@
 /** The options that say what of a repository goes into a VM, shared by `run` and `workspace prepare`. */
 import { BangerError } from "../../core/errors.ts";
 import type { PrepareOptions } from "../../sdk/index.ts";
-import { flag, text, type Values } from "../command.ts";
+import { choice, flag, text, type Values } from "../command.ts";
 
 export const workspaceOptions = {
   branch: text("--branch <name>", "a new branch for the guest's checkout"),
   from: text("--from <ref>", "where that branch starts (default HEAD)"),
   includeUntracked: flag("--include-untracked", "also files that git neither tracks nor ignores"),
+  mode: choice("--mode <mode>", "shallow: ten commits; full_copy: all history, and submodules", [
+    "shallow",
+    "full_copy",
+  ]),
   readonly: flag("--readonly", "drop the files' write bits"),
 };
 
@@ -21,6 +25,7 @@ export function refuseWorkspace(command: string, options: Asked, path: string | 
   }
   const given = Object.entries({
     "--branch": options.branch,
+    "--mode": options.mode,
     "--include-untracked": options.includeUntracked,
     "--readonly": options.readonly,
   }).find(([, value]) => value);
@@ -31,10 +36,11 @@ export function refuseWorkspace(command: string, options: Asked, path: string | 
 
 /** What the SDK is asked for. */
 export function prepareOptions(options: Asked): PrepareOptions {
-  const { branch, from, includeUntracked, readonly } = options;
+  const { branch, from, includeUntracked, readonly, mode } = options;
   return {
     ...(branch !== undefined && { branch }),
     ...(from !== undefined && { from }),
+    ...(mode !== undefined && { mode }),
     includeUntracked,
     readOnly: readonly,
   };

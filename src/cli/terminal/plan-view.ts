@@ -5,6 +5,8 @@ import { table } from "./table.ts";
 
 export interface DryRun {
   readonly root: string;
+  /** `shallow` or `full_copy`. */
+  readonly mode: string;
   readonly branch: string | null;
   readonly head: string | null;
   readonly files: readonly { readonly path: string; readonly mode: string; readonly size: number }[];
@@ -21,7 +23,7 @@ export function renderDryRun(plan: DryRun): string {
   const at = plan.head ? `at ${plan.head.slice(0, 12)}` : "without commits";
   const rows = plan.files.map((file) => [file.mode, formatSize(file.size), name(file.path)]);
   return [
-    `${clean(plan.root)}: ${where}, ${at}\n`,
+    `${clean(plan.root)}: ${where}, ${at}, mode ${plan.mode}\n`,
     table(["MODE", "SIZE", "PATH"], rows),
     ...plan.deleted.map((path) => `deleted: ${name(path)}\n`),
     `${plan.files.length} files, ${formatSize(plan.bytes)}\n`,

@@ -1,0 +1,74 @@
+/** Installs the tools that a repository asks mise for in a fresh VM. A failure is told and never ends the command. */
+import { BangerError, clean } from "../core/errors.ts";
+import type { MisePlan } from "../git/mise-plan.ts";
+import type { Sandbox } from "../sdk/index.ts";
+import type { Context } from "./context.ts";
+import { MISE_PATH } from "./workspace-command.ts";
+
+/** In the guest. */
+const LOG = "/var/log/banger-bootstrap.log";
+const TAIL_LINES = 15;
+
+/** @throws invalid_argument when tools are to be installed and nothing could be fetched */
+export function refuseBootstrap(plan: MisePlan | null, hasNetwork: boolean): void {
+  if (!plan || hasNetwork) return;
+  throw BangerError.of("invalid_argument", {
+    what: plan.files.join(", "),
+    problem: `${describeTools(plan)} would be installed, which needs a network`,
+    accepted: "--nat gives the VM one; --no-bootstrap leaves the tools out",
+  });
+}
+
+/** `node 24, go 1.23` */
+export function describeTools({ tools, files }: MisePlan): string {
+  if (tools.length === 0) return `tools of ${files.join(", ")}`;
+  return tools.map(({ name, version }) => clean(`${name} ${version}`, 80)).join(", ");
+}
+
+/**
+ * With `background` only starts the installation, which goes on when this client leaves; otherwise waits and shows what it prints.
+ */
+export async function bootstrap(
+  vm: Sandbox,
+  plan: MisePlan,
+  context: Context,
+  options: { readonly background: boolean; readonly quiet: boolean },
+): Promise<void> {
+  const folder = vm.info.workspace?.guest_path ?? "/";
+  const note = (text: string) => {
+    if (!options.quiet) context.note(`${context.style.yellow("note:")} ${text}`);
+  };
+  if (!(await hasMise(vm))) {
+    note(`${vm.info.image.name} has no mise: ${describeTools(plan)} not installed`);
+    return;
+  }
+  note(`tools: ${describeTools(plan)}; log in the guest: ${LOG}`);
+  const install = `${MISE_PATH}; export PATH; mise trust --yes && mise install --yes`;
+  if (options.background) {
+    const script = `exec >${LOG} 2>&1; ${install}`;
+    await vm.exec(["/bin/sh", "-lc", script], { cwd: folder, detach: true, label: "bootstrap" }).detached;
+    return;
+  }
+  const status = "$(mktemp)";
+  const script = `s=${status}; { ${install}; echo $? >"$s"; } 2>&1 | tee ${LOG}; exit "$(cat "$s")"`;
+  const run = vm.exec(["/bin/sh", "-lc", script], { cwd: folder, label: "bootstrap" });
+  run.stdout.on("data", (chunk: Buffer) => {
+    if (!options.quiet) context.stderr.write(chunk);
+  });
+  run.stderr.resume();
+  const { code } = await run.exited;
+  if (code !== 0)
+    context.note(
+      `${context.style.yellow("note:")} the tools were not installed (code ${code}):\n${await tail(vm)}`,
+    );
+}
+
+async function hasMise(vm: Sandbox): Promise<boolean> {
+  const { exitCode } = await vm.exec(["/bin/sh", "-lc", `${MISE_PATH}; command -v mise`]);
+  return exitCode === 0;
+}
+
+async function tail(vm: Sandbox): Promise<string> {
+  const text = await vm.files.readText(LOG).catch(() => "");
+  return clean(text.trimEnd().split("\n").slice(-TAIL_LINES).join("\n"), 4096);
+}

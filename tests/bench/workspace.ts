@@ -1,0 +1,91 @@
+import { appendFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Banger, type Sandbox } from "../../src/sdk/index.ts";
+import { inBare } from "./bare.ts";
+import { compare, median, ms, type Row, time } from "./measure.ts";
+import { program } from "./programs.ts";
+import { makeSamples, type Sample } from "./repositories.ts";
+import type { BenchHome } from "./setting.ts";
+import { type SshVm, startSshVm } from "./ssh.ts";
+
+const N = 3;
+const AGAIN = 5;
+const MAX_BYTES = 150_000_000;
+
+/** A repository into a guest, and one edit after it, against `git clone --depth 10` and `tar | ssh` into a guest of the same image. */
+export async function benchWorkspace(home: BenchHome): Promise<Row[]> {
+  using banger = await Banger.connect();
+  await using vm = await banger.create({ wait: "system" });
+  const other = await startSshVm(home, vm.info);
+  try {
+    const rows: Row[] = [];
+    for (const sample of makeSamples(home.path)) rows.push(...(await measure(vm, other, sample, home)));
+    rows.push(await memory((await banger.status()).pid));
+    return rows;
+  } finally {
+    await other.end();
+  }
+}
+
+async function measure(vm: Sandbox, other: SshVm, sample: Sample, home: BenchHome): Promise<Row[]> {
+  const guestPath = "/root/sample";
+  const clone = join(home.path, "clone");
+  const remote = [...other.ssh, "mkdir /root/sample && tar x -C /root/sample"].map(quote).join(" ");
+  const theirs = `git clone -q --depth 10 ${quote(`file://${sample.folder}`)} ${quote(clone)} && tar c -C ${quote(clone)} . | ssh ${remote}`;
+  const times = { ours: [] as number[], ssh: [] as number[] };
+  for (let round = 0; round <= N; round++) {
+    const ours = await time(() => vm.workspace.prepare(sample.folder, { guestPath }));
+    const ssh = await time(() => program("sh", ["-c", theirs], home.env));
+    if (round > 0) times.ours.push(ours);
+    if (round > 0) times.ssh.push(ssh);
+    if (round < N) await vm.exec(["rm", "-rf", guestPath]);
+    await inBare(other, "rm -rf /root/sample; sync");
+    await program("rm", ["-rf", clone], home.env);
+  }
+  const { again } = await compare(AGAIN, {
+    again: async () => {
+      appendFileSync(sample.file, "one more line\n");
+      await vm.workspace.prepare(sample.folder, { guestPath });
+    },
+  });
+  await vm.exec(["rm", "-rf", guestPath]);
+  const [ours, ssh] = [median(times.ours), median(times.ssh)];
+  return [
+    {
+      name: `workspace: ${sample.name}`,
+      n: N,
+      ours: ms(ours),
+      theirs: `${ms(ssh)} \`git clone --depth 10\`, \`tar \\| ssh\``,
+      ratio: ours / ssh,
+      target: "<= 1",
+      ok: ours <= ssh,
+    },
+    {
+      name: `the same after one edit`,
+      n: AGAIN,
+      ours: ms(again),
+      theirs: `${ms(ours)} the first time`,
+      ratio: again / ours,
+      target: "<= 0.2",
+      ok: again <= 0.2 * ours,
+    },
+  ];
+}
+
+/** The most that the daemon ever had. */
+async function memory(pid: number): Promise<Row> {
+  const status = await readFile(`/proc/${pid}/status`, "latin1");
+  const bytes = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
+  return {
+    name: "daemon's peak memory over all of these",
+    n: 1,
+    ours: `${(bytes / 1e6).toFixed(0)} MB`,
+    theirs: "",
+    ratio: Number.NaN,
+    target: "<= 150 MB",
+    ok: bytes <= MAX_BYTES,
+  };
+}
+
+const quote = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,0 +1,129 @@
+/** A repository's way into a VM and back, as docs/workspaces.md tells it, and what only a real guest shows. */
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { before, describe, test } from "node:test";
+import type { Sandbox } from "../../src/sdk/index.ts";
+import { LAUNCHER } from "../support/command.ts";
+import { makeHome } from "../support/home.ts";
+import { commit, git, makeRepository, write } from "../support/repository.ts";
+
+interface Step {
+  readonly command: string;
+  readonly output: string[];
+}
+
+/** Commands and what they print, from the document's transcript. */
+function transcript(): Step[] {
+  const text = readFileSync(new URL("../../docs/workspaces.md", import.meta.url), "utf8");
+  const steps: Step[] = [];
+  for (const line of /```console\n(.*?)```/s.exec(text)?.[1]?.trimEnd().split("\n") ?? []) {
+    if (line.startsWith("$ ")) steps.push({ command: line.slice(2), output: [] });
+    else steps.at(-1)?.output.push(line);
+  }
+  return steps;
+}
+
+/** `…` stands for anything. */
+function pattern(lines: readonly string[]): RegExp {
+  const escaped = lines.map((line) =>
+    line
+      .split("…")
+      .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"))
+      .join(".*"),
+  );
+  return new RegExp(`^${escaped.join("\n")}\n?$`);
+}
+
+describe("a workspace", async () => {
+  const home = await makeHome();
+  let vm: Sandbox;
+  const folder = join(home.path, "work");
+
+  before(() => mkdirSync(folder));
+
+  test("an agent's day is as docs/workspaces.md tells it", async () => {
+    const env = { ...home.env, PATH: `${dirname(LAUNCHER)}:${process.env.PATH}` };
+    let cwd = folder;
+    const steps = transcript();
+    assert.ok(steps.length > 10);
+    for (const { command, output } of steps) {
+      const result = spawnSync("sh", ["-c", `${command}\nstatus=$?; pwd >&3; exit $status`], {
+        cwd,
+        env,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "pipe", "pipe"],
+      });
+      assert.equal(result.status, 0, `${command}: ${result.stderr}`);
+      assert.match(result.stdout, pattern(output), command);
+      cwd = result.output[3]?.trim() ?? cwd;
+    }
+    vm = await (await home.connect()).get("agent");
+    const app = join(folder, "app");
+    write(app, { ".git/info/exclude": "" });
+    const tree = (await vm.exec(["sh", "-c", TREE], { cwd: "/root/repo" })).text.trim();
+    assert.equal(spawnSync("sh", ["-c", TREE], { cwd: app, env, encoding: "utf8" }).stdout.trim(), tree);
+  });
+
+  test("is shown by list and show, and a moved HEAD of the host is told", async () => {
+    assert.match((await home.run(["vm", "list"])).stdout, /WORKSPACE\n.*app:main$/m);
+    assert.match(
+      (await home.run(["vm", "show", "agent"])).stdout,
+      /workspace +\S+app at \/root\/repo \(main at/,
+    );
+    commit(join(folder, "app"), "everything");
+    const told = await home.run(["vm", "exec", "agent", "--", "pwd"]);
+    assert.equal(told.stdout, "/root/repo\n");
+    assert.match(told.stderr, /HEAD of .*app moved .*--auto-prepare/);
+    const refused = await home.run(["vm", "exec", "agent", "--auto-prepare", "--", "true"]);
+    assert.equal(refused.code, 125);
+    assert.match(refused.stderr, /changes that would be lost: commits up to/);
+    const forced = await home.run(["vm", "workspace", "prepare", "agent", "--force", "--quiet"]);
+    assert.equal(forced.code, 0, forced.stderr);
+    const quiet = await home.run([
+      "vm",
+      "exec",
+      "agent",
+      "--auto-prepare",
+      "--",
+      "git",
+      "log",
+      "--format=%s",
+      "-1",
+    ]);
+    assert.deepEqual([quiet.stdout, quiet.stderr], ["everything\n", ""]);
+  });
+
+  test("shells and commands run in it with mise's tools, when the guest has mise", async () => {
+    const mise = '#!/bin/sh\n[ "$1" = exec ] || exit 9\nshift 2\nTOOL=mise exec "$@"\n';
+    await vm.files.write("/root/.local/bin/mise", mise, { mode: "755", parents: true });
+    const command = await home.run(["vm", "exec", "agent", "--", "sh", "-c", "echo $TOOL; exit 7"]);
+    assert.deepEqual([command.stdout, command.code], ["mise\n", 7]);
+    const shell = await home.run(["vm", "exec", "agent"], "echo $TOOL; pwd\n");
+    assert.equal(shell.stdout, "mise\n/root/repo\n");
+    await vm.files.remove("/root/.local/bin/mise");
+    assert.equal((await home.run(["vm", "exec", "agent", "--", "no-such-command"])).code, 127);
+  });
+
+  test("without git in the guest comes back, too; and a full guest is told, with nothing left of the copy", async () => {
+    await vm.exec(["sh", "-c", "mv /usr/bin/git /usr/bin/git.away; cd /root/repo && echo more >hello.py"]);
+    const exported = await vm.workspace.export();
+    assert.deepEqual(
+      exported.files.map(({ path }) => path),
+      ["hello.py"],
+    );
+    await vm.exec(["mv", "/usr/bin/git.away", "/usr/bin/git"]);
+    const large = makeRepository(join(folder, "large"), { zeros: Buffer.alloc(64 << 20, 1) });
+    const filled = "fallocate -l $(($(df --output=avail -B1 /root | tail -1) - 40000000)) /root/fill";
+    assert.equal((await vm.exec(["sh", "-c", filled])).exitCode, 0);
+    await assert.rejects(vm.workspace.prepare(large, { guestPath: "/root/large" }), {
+      code: "guest_no_space",
+    });
+    assert.equal((await vm.exec(["sh", "-c", "rm /root/fill; ls -A /root | grep -c large"])).text, "0\n");
+    assert.equal(git(large, "status", "--porcelain"), "");
+  });
+});
+
+/** The tree that git would commit of everything here, with an index of its own. */
+const TREE = "export GIT_INDEX_FILE=$(mktemp -u); git add -A && git write-tree";
