@@ -94,7 +94,7 @@ export async function writePack(
       ...(shadow.repository.isPartial ? ["--missing=allow-any"] : []),
       join(made, "pack"),
     ],
-    { input: `${input.join("\n")}\n`, signal, settings: ["pack.compression=1"] },
+    { input: `${input.join("\n")}\n`, signal, settings: ["pack.compression=1", "core.fsync=none"] },
   );
   const file = (await readdir(made)).find((name) => name.endsWith(".idx"));
   return file ? { name: file.slice(0, -".idx".length), folder: made } : null;

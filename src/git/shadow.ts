@@ -2,8 +2,9 @@
  * A repository of banger's own beside the user's: it sees the user's objects and keeps what it makes to itself. All real work is
  * done in it, so that no setting, hook or filter of the user's repository is ever read.
  */
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { writeFileAtomic } from "../host/files.ts";
 import { type GitAnswer, type GitOptions, git, OWN_CONFIGURATION, openGit } from "../host/git.ts";
 import type { RunningProgram } from "../host/run.ts";
 import type { Repository } from "./repository.ts";
@@ -23,13 +24,13 @@ export class Shadow {
       await mkdir(join(directory, folder), { recursive: true, mode: 0o700 });
     }
     const { commonDirectory, gitDirectory, format, shallow } = repository;
-    await writeFile(join(directory, "HEAD"), "ref: refs/heads/banger\n");
-    await writeFile(join(directory, "config"), configFor(format));
-    await writeFile(
-      join(directory, "objects/info/alternates"),
-      `${quoted(join(commonDirectory, "objects"))}\n`,
-    );
-    await writeFile(join(directory, "shallow"), shallow.map((id) => `${id}\n`).join(""));
+    const files = {
+      HEAD: "ref: refs/heads/banger\n",
+      config: configFor(format),
+      "objects/info/alternates": `${quoted(join(commonDirectory, "objects"))}\n`,
+      shallow: shallow.map((id) => `${id}\n`).join(""),
+    };
+    for (const [name, content] of Object.entries(files)) await keep(join(directory, name), content);
     for (const name of ["exclude", "attributes"]) {
       await copyFile(join(commonDirectory, "info", name), join(directory, "info", name)).catch(() => {});
     }
@@ -68,6 +69,12 @@ export class Shadow {
       },
     };
   }
+}
+
+/** A git that runs in it meanwhile must never see half a file. */
+async function keep(path: string, content: string): Promise<void> {
+  const there = await readFile(path, "utf8").catch(() => null);
+  if (there !== content) await writeFileAtomic(path, content);
 }
 
 function configFor(format: Repository["format"]): string {

@@ -77,7 +77,8 @@ export class TreeBuilder {
   }
 }
 
-const FAST = ["core.looseCompression=1"];
+/** What is lost in a crash of the host can be made again. */
+const FAST = ["core.looseCompression=1", "core.fsync=none"];
 
 const nulSeparated = (paths: readonly string[]) =>
   Buffer.from(paths.map((path) => `${path}\0`).join(""), "latin1");

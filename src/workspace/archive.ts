@@ -52,8 +52,9 @@ export async function* archive(
       add(header(source.member));
       yield take();
       for await (const part of largeFile(source, changed)) {
-        add(part);
-        if (size >= PIECE) yield take();
+        total += part.length;
+        onBytes(total);
+        yield part;
       }
       add(padding(source.member.size));
     } else {
