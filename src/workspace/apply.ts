@@ -25,7 +25,7 @@ export async function applyToHost(
 ): Promise<void> {
   if (paths.length === 0) return;
   await runApply(shadow, trees, ["--check"], signal);
-  const folder = await mkdtemp(join(shadow.directory, "backup-"));
+  const folder = await mkdtemp(`${shadow.directory}-backup-`);
   try {
     const kept = await keep(shadow.repository.root, paths, folder);
     signal.throwIfAborted();

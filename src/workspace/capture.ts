@@ -35,7 +35,7 @@ export async function captureTree(request: CaptureRequest, work: Work): Promise<
   ).entries;
   const files = await listGuestFiles(session, guestPath, work.signal);
   const compared = compareFiles(known, files, settledNs);
-  const folder = await mkdtemp(join(shadow.directory, "capture-"));
+  const folder = await mkdtemp(`${shadow.directory}-capture-`);
   try {
     return await buildTree(request, compared, folder, work);
   } finally {

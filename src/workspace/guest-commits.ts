@@ -38,7 +38,7 @@ export async function importCommits(
   tip: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const folder = await mkdtemp(join(shadow.directory, "incoming-"));
+  const folder = await mkdtemp(`${shadow.directory}-incoming-`);
   try {
     const incoming = await Shadow.make(folder, shadow.repository);
     await writeFile(join(folder, "objects/info/alternates"), `${join(shadow.directory, "objects")}\n`);

@@ -1,29 +1,19 @@
 /** Brings a repository of the host into a guest, exactly as it is there. */
-import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
-import { join, posix } from "node:path";
-import { BangerError } from "../core/errors.ts";
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { Work } from "../core/stage.ts";
-import { formatSize } from "../core/units.ts";
 import { carryEdits } from "../git/carry.ts";
-import { checkUnchanged, type Plan, planWorkspace } from "../git/plan.ts";
+import { type Plan, planWorkspace } from "../git/plan.ts";
 import { type Head, resolveHead } from "../git/repository.ts";
 import { NEXT_INDEX, snapshot } from "../git/snapshot.ts";
-import {
-  type GuestSession,
-  listFiles,
-  makeDirectory,
-  moveFile,
-  removeFile,
-  statFile,
-  writeFile as writeGuestFile,
-} from "../guest/index.ts";
+import { type GuestSession, statFile, writeFile as writeGuestFile } from "../guest/index.ts";
 import type { WorkspaceRecord } from "../store/workspaces.ts";
-import { workMember } from "./archive.ts";
-import { type PackedHistory, packHistory, SENT_SHALLOW, sendMembers } from "./delivery.ts";
+import { packHistory, SENT_SHALLOW } from "./delivery.ts";
 import { rememberPack } from "./guest-commits.ts";
-import { indexBytes, newRepository } from "./guest-repository.ts";
+import { indexBytes } from "./guest-repository.ts";
+import { placeTree, type Target } from "./placing.ts";
 import { type Moved, refreshWorkspace, SENT_INDEX } from "./refresh.ts";
-import { type Submodules, submoduleMembers, submodulePaths } from "./submodules.ts";
+import { submoduleMembers, submodulePaths } from "./submodules.ts";
 
 export const GUEST_PATH = "/root/repo";
 
@@ -64,6 +54,7 @@ export async function prepareWorkspace(place: Place, request: PrepareRequest, wo
   const { report, signal } = work;
   report.stage("reading repository", request.path);
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  await removeScratch(directory);
   const read = await planWorkspace(request.path, join(directory, "git"), {
     includeUntracked: request.includeUntracked,
     submodules: request.fullCopy,
@@ -71,7 +62,7 @@ export async function prepareWorkspace(place: Place, request: PrepareRequest, wo
   });
   const previous = await stillThere(place, request, read);
   const head = await targetHead(read, request, previous);
-  const scratch = await mkdtemp(join(directory, "pack-"));
+  const scratch = await mkdtemp(join(directory, SCRATCH));
   try {
     noteSkipped(read, report);
     report.stage("packing history");
@@ -86,6 +77,16 @@ export async function prepareWorkspace(place: Place, request: PrepareRequest, wo
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+const SCRATCH = "scratch-";
+
+/** What was under way when a daemon ended. */
+async function removeScratch(directory: string): Promise<void> {
+  const half = (await readdir(directory)).filter(
+    (name) => name.startsWith(SCRATCH) || /^git-\w+-/.test(name),
+  );
+  for (const name of half) await rm(join(directory, name), { recursive: true, force: true });
 }
 
 /** @param isLost the guest had the repository once, and needs all of its history again */
@@ -105,7 +106,7 @@ async function placeNew(
   const options = { directory, scratch, includeUntracked, readOnly, signal: work.signal };
   const submodules = await submoduleMembers(plan, options);
   const forced = isLost ? { ...request, force: true } : request;
-  await placeTree(place, forced, { ...target, history, submodules }, work);
+  await placeTree(place.session, forced, { ...target, history, submodules }, work);
   await settle(place, request, {
     ...target,
     history,
@@ -140,14 +141,6 @@ async function targetHead(
   return { ref: `refs/heads/${previous.branch}`, commit: repository.head.commit };
 }
 
-/** What the guest is to have. */
-interface Target {
-  readonly plan: Plan;
-  readonly head: Head;
-  readonly history: PackedHistory;
-  readonly tree: string;
-}
-
 /** What the guest has now is what later changes are told apart from. */
 async function settle(
   { session, vmId, previous, save }: Place,
@@ -155,6 +148,7 @@ async function settle(
   { plan, head, history, tree, moved }: Target & { readonly moved: Moved },
 ): Promise<void> {
   const { repository, shadow, tracked } = plan;
+  const settledNs = String(await guestTime(session, request.guestPath));
   if (history.pack) await rememberPack(shadow, history.pack.name);
   await writeFile(join(shadow.directory, SENT_SHALLOW), history.shallow.join("\n"));
   await writeFile(join(shadow.directory, SENT_INDEX), indexBytes(tracked, repository));
@@ -172,7 +166,7 @@ async function settle(
     readOnly: request.readOnly,
     ...moved,
     preparedAt: Date.now(),
-    settledNs: String(await guestTime(session, request.guestPath)),
+    settledNs,
     pendingTree: null,
   });
 }
@@ -189,48 +183,4 @@ function noteSkipped({ skippedUntracked: count }: Plan, report: Work["report"]):
   report.notice(
     `${count} untracked file${count === 1 ? "" : "s"} left out; --include-untracked copies them, too`,
   );
-}
-
-/** Unpacks beside the guest path and renames, so that nobody sees half a tree. */
-async function placeTree(
-  { session }: Place,
-  request: PrepareRequest,
-  { plan, head, history, submodules }: Target & { readonly submodules: Submodules },
-  work: Work,
-): Promise<void> {
-  const { guestPath } = request;
-  await checkPlace(session, request);
-  const { dir, base } = posix.parse(guestPath);
-  const beside = posix.join(dir, `.${base}.banger-${process.hrtime.bigint().toString(36)}`);
-  const { repository, tracked } = plan;
-  const sources = [
-    ...(await newRepository({ repository, head, tracked, ...history })),
-    ...plan.files.map((file) => workMember(repository.root, file, "", request.readOnly)),
-    ...submodules.members,
-  ];
-  work.report.stage("copying", `${plan.files.length} files, ${formatSize(plan.bytes)}`);
-  await makeDirectory(session, beside, { parents: true });
-  try {
-    await sendMembers(session, beside, plan, sources, work);
-    await checkUnchanged(plan);
-    await submodules.checkUnchanged();
-    await removeFile(session, guestPath, { recursive: request.force, missingOk: true });
-    await moveFile(session, beside, guestPath);
-  } catch (error) {
-    await removeFile(session, beside, { recursive: true, missingOk: true }).catch(() => {});
-    throw error;
-  }
-}
-
-/** @throws workspace_in_the_way when something is there that would be lost */
-async function checkPlace(session: GuestSession, { guestPath, force }: PrepareRequest): Promise<void> {
-  if (force) return;
-  const there = await statFile(session, guestPath).catch((error: BangerError) => {
-    if (error.code === "guest_not_found") return null;
-    throw error;
-  });
-  if (!there) return;
-  // An empty folder is given way to.
-  if (there.type === "dir" && (await listFiles(session, guestPath).next()).done) return;
-  throw BangerError.of("workspace_in_the_way", { path: guestPath });
 }
