@@ -2,6 +2,7 @@
 import type { Sandbox, Vm } from "../sdk/index.ts";
 import type { CommandRequest } from "./attach.ts";
 import type { Context } from "./context.ts";
+import { againOptions } from "./options/workspace.ts";
 
 type Workspace = NonNullable<Vm["workspace"]>;
 
@@ -40,8 +41,7 @@ export async function followHost(vm: Sandbox, context: Context, autoPrepare: boo
   const { workspace } = vm.info;
   if (!workspace) return;
   if (autoPrepare) {
-    const { guest_path: guestPath, include_untracked: includeUntracked, readonly: readOnly } = workspace;
-    await vm.workspace.prepare(workspace.root, { guestPath, includeUntracked, readOnly });
+    await vm.workspace.prepare(workspace.root, againOptions(workspace));
     return;
   }
   const { readHead } = await import("../git/repository.ts");

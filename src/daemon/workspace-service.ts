@@ -141,6 +141,7 @@ export function describeWorkspace(record: WorkspaceRecord): Workspace {
     tree: record.tree,
     include_untracked: record.includeUntracked,
     readonly: record.readOnly,
+    mode: record.fullCopy ? "full_copy" : "shallow",
     files: record.files,
     bytes: record.bytes,
     prepared_at: new Date(record.preparedAt).toISOString(),

@@ -103,7 +103,7 @@ export async function findRepository(path: string, signal?: AbortSignal): Promis
 export async function readHead(options: GitOptions): Promise<Head> {
   const [ref, commit] = await Promise.all([
     git(["symbolic-ref", "--quiet", "HEAD"], { ...options, accept: [1] }),
-    git(["rev-parse", "--quiet", "--verify", "HEAD^{commit}"], { ...options, accept: [1] }),
+    git(["rev-parse", "--quiet", "--verify", "HEAD"], { ...options, accept: [1] }),
   ]);
   const text = ({ stdout }: { stdout: Buffer }) => stdout.toString("latin1").trimEnd() || null;
   return { ref: text(ref), commit: text(commit) };

@@ -18,6 +18,8 @@ export interface WorkspaceRecord {
   readonly tree: string;
   readonly includeUntracked: boolean;
   readonly readOnly: boolean;
+  /** With all of the history and submodules. */
+  readonly fullCopy: boolean;
   /** What the last preparation moved. */
   readonly files: number;
   readonly bytes: number;
@@ -39,6 +41,7 @@ const COLUMNS: Record<keyof WorkspaceRecord, string> = {
   tree: "tree",
   includeUntracked: "include_untracked",
   readOnly: "read_only",
+  fullCopy: "full_copy",
   files: "files",
   bytes: "bytes",
   preparedAt: "prepared_at",
@@ -63,6 +66,7 @@ export class WorkspaceRepository {
       ...record,
       includeUntracked: record.includeUntracked === 1,
       readOnly: record.readOnly === 1,
+      fullCopy: record.fullCopy === 1,
       ownBranch: record.ownBranch === 1,
     } as WorkspaceRecord;
   }

@@ -164,6 +164,7 @@ async function settle(
     tree,
     includeUntracked: request.includeUntracked,
     readOnly: request.readOnly,
+    fullCopy: request.fullCopy,
     ...moved,
     preparedAt: Date.now(),
     settledNs,

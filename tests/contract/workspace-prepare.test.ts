@@ -440,3 +440,39 @@ test("full_copy takes all of the history and submodules with theirs; without it 
     ["readme"],
   );
 });
+
+test("what cannot be copied is refused with its reason, and the guest has nothing of it", async (t) => {
+  const it = await bench(t);
+  const { repo, folder } = it;
+  const refused = async (path: string, code: string, reason: RegExp) => {
+    await assert.rejects(it.prepare({ path }), (error: Error & { code: string }) => {
+      assert.equal(error.code, code, error.message);
+      assert.match(error.message, reason);
+      return true;
+    });
+  };
+  git(folder, "clone", "-q", "--bare", repo, join(folder, "bare"));
+  await refused(join(folder, "bare"), "repository_unusable", /bare repository/);
+  await refused(join(folder, "none"), "repository_unusable", /does not exist/);
+  await refused(join(repo, "readme"), "repository_unusable", /no folder/);
+  await refused(join(repo, ".git"), "repository_unusable", /\.git folder/);
+  await refused(folder, "repository_unusable", /no git repository/);
+  const index = readFileSync(join(repo, ".git/index"));
+  write(repo, { ".git/index": index.subarray(0, 60) });
+  await refused(repo, "git_failed", /index.*damaged/);
+  write(repo, { ".git/index": index });
+  const head = git(repo, "rev-parse", "HEAD").trim();
+  rmSync(join(repo, ".git/objects", head.slice(0, 2)), { recursive: true });
+  await refused(repo, "git_failed", /./);
+  assert.deepEqual(existsSync(join(folder, "guest")) ? readdirSync(join(folder, "guest")) : [], []);
+});
+
+test("pointers of git-lfs and filtered files go and come back as they lie in the work tree", async (t) => {
+  const it = await bench(t);
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"a".repeat(64)}\nsize 12\n`;
+  write(it.repo, { ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "x.bin": pointer });
+  commit(it.repo, "a pointer");
+  const guest = await it.prepare();
+  assertSame(it.repo, guest);
+  assert.equal((await it.export()).from, (await it.export()).to);
+});

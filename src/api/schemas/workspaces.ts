@@ -12,6 +12,7 @@ export const workspace = z
     tree: z.string().describe("what the guest got, as a git tree; changes are told apart from it"),
     include_untracked: z.boolean(),
     readonly: z.boolean(),
+    mode: z.enum(["shallow", "full_copy"]),
     files: z.int().describe("moved by the last preparation"),
     bytes,
     prepared_at: timestamp,

@@ -1,7 +1,7 @@
 import { formatSize } from "../../core/units.ts";
 import type { WorkspaceInfo } from "../../sdk/index.ts";
 import { define, flag, json, quiet, text } from "../command.ts";
-import { prepareOptions, refuseWorkspace, workspaceOptions } from "../options/workspace.ts";
+import { againOptions, prepareOptions, refuseWorkspace, workspaceOptions } from "../options/workspace.ts";
 import { withProgress } from "../terminal/progress.ts";
 
 export default define({
@@ -22,11 +22,19 @@ export default define({
   handler: async ({ args: [ref = "", given], options }, context): Promise<WorkspaceInfo> => {
     refuseWorkspace("vm workspace prepare", options, given ?? ".");
     const sandbox = await (await context.connect()).get(ref);
-    const had = sandbox.info.workspace;
-    const guestPath = options.guestPath ?? had?.guest_path;
-    const asked = { ...prepareOptions(options), force: options.force, ...(guestPath && { guestPath }) };
+    const { workspace } = sandbox.info;
+    // Without a path it is the same again, in the same way.
+    const again = given === undefined && workspace ? againOptions(workspace) : {};
+    const path = given ?? workspace?.root ?? ".";
+    const guestPath = options.guestPath ?? workspace?.guest_path;
+    const asked = {
+      ...again,
+      ...prepareOptions(options),
+      force: options.force,
+      ...(guestPath && { guestPath }),
+    };
     return withProgress(context, options.quiet, (following) =>
-      sandbox.workspace.prepare(given ?? had?.root ?? ".", { ...asked, ...following }),
+      sandbox.workspace.prepare(path, { ...asked, ...following }),
     );
   },
   render: (workspace) =>

@@ -1,6 +1,6 @@
 /** The options that say what of a repository goes into a VM, shared by `run` and `workspace prepare`. */
 import { BangerError } from "../../core/errors.ts";
-import type { PrepareOptions } from "../../sdk/index.ts";
+import type { PrepareOptions, WorkspaceInfo } from "../../sdk/index.ts";
 import { choice, flag, text, type Values } from "../command.ts";
 
 export const workspaceOptions = {
@@ -41,7 +41,17 @@ export function prepareOptions(options: Asked): PrepareOptions {
     ...(branch !== undefined && { branch }),
     ...(from !== undefined && { from }),
     ...(mode !== undefined && { mode }),
-    includeUntracked,
-    readOnly: readonly,
+    ...(includeUntracked && { includeUntracked }),
+    ...(readonly && { readOnly: readonly }),
   };
+}
+
+/** As a workspace was prepared before. */
+export function againOptions({
+  guest_path,
+  include_untracked,
+  readonly,
+  mode,
+}: WorkspaceInfo): PrepareOptions {
+  return { guestPath: guest_path, includeUntracked: include_untracked, readOnly: readonly, mode };
 }
