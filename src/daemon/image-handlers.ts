@@ -56,7 +56,7 @@ export function imageHandlers(
     exportImage: async ({ params, body }) => {
       const image = await images.find(params.image ?? "");
       return operations.start("image_export", image.name, (work) =>
-        exportImage(image, body.path, body.format, work),
+        context.supplies.use(() => exportImage(image, body.path, body.format, work)),
       );
     },
   };

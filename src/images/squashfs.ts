@@ -30,7 +30,19 @@ export function sqfstarCommand(mode: Mode, target: string, rootMode = 0o755): [s
   const permissions = rootMode.toString(8).padStart(4, "0");
   // The same files give the same image: no time of ours is in it.
   const times = ["-mkfs-time", "0", "-root-time", "0"];
-  const args = ["-comp", "lz4", "-no-progress", "-quiet", ...times, "-root-mode", permissions, target];
+  // Left alone, it takes a quarter of the host's memory for its queues.
+  const args = [
+    "-comp",
+    "lz4",
+    "-no-progress",
+    "-quiet",
+    "-mem",
+    "96M",
+    ...times,
+    "-root-mode",
+    permissions,
+    target,
+  ];
   if (mode === "root") return ["sqfstar", args];
   return mode === "unshare"
     ? ["unshare", ["--user", "--map-root-user", "sqfstar", ...args]]

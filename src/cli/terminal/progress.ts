@@ -103,12 +103,14 @@ export class ProgressView {
 
 type Amount = Extract<OperationEvent, { type: "progress" }>["progress"];
 
-function amount({ done, total, unit }: Amount, ms: number): string {
+function amount({ done, total, unit, parts = [] }: Amount, ms: number): string {
   const text = (n: number) => (unit === "bytes" ? formatSize(n) : String(n));
   const rate =
     unit === "bytes" && ms >= RATE_AFTER_MS ? `  ${formatSize(Math.round((1000 * done) / ms))}/s` : "";
   if (total === undefined || total === 0) return `${text(done)}${rate}`;
-  return `${text(done)} of ${text(total)} (${Math.min(100, Math.floor((100 * done) / total))}%)${rate}`;
+  const percent = (part: number, whole: number) => `${Math.min(100, Math.floor((100 * part) / whole))}%`;
+  const each = parts.map((part) => `  ${part.name} ${percent(part.done, part.total)}`).join("");
+  return `${text(done)} of ${text(total)} (${percent(done, total)})${rate}${each}`;
 }
 
 /**

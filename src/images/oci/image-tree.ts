@@ -202,6 +202,7 @@ export class ImageTree {
       if (!child) {
         if (!make) return null;
         checkLength(name, path);
+        if (name.startsWith(WHITEOUT)) throw new LayerError("it stands below a whiteout", path);
         if (++this.#entries > this.#limits.entries) {
           throw new LayerError(`the image has more than ${this.#limits.entries} entries`, path);
         }

@@ -65,6 +65,9 @@ export class LayerStore {
    */
   async ensure(wanted: WantedLayer, work: Work, onBytes: (done: number) => void): Promise<Layer> {
     const known = await this.get(wanted.digest);
+    if (known && known.sizeBytes !== wanted.size) {
+      throw new DigestError(`it has ${known.sizeBytes} bytes where ${wanted.size} were promised`);
+    }
     if (known) onBytes(known.sizeBytes);
     return (
       known ??
