@@ -5,13 +5,13 @@
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type GuestSession, openGuest, startProcess, writeArchive } from "../../src/guest/index.ts";
+import { exists } from "../../src/host/files.ts";
 import { buildImage } from "../../src/images/build.ts";
 import { readRecipe } from "../../src/images/recipe.ts";
 import type { Machine } from "../../src/vmm/driver.ts";
@@ -49,14 +49,13 @@ const ENVIRONMENT = {
 const firecracker = process.env.BANGER_TEST_FIRECRACKER;
 
 describe("inside a VM that can virtualize", async () => {
+  let machine: Machine | undefined;
+  after(() => machine?.kill()); // before the home is taken down, which finds whatever is left
   const home = await makeHome();
   const seed = process.env.BANGER_TEST_SEED ?? assert.fail("run with npm run test:nested");
-  let folder: string;
-  let machine: Machine;
   let session: GuestSession;
 
   before(async () => {
-    folder = await mkdtemp(join(tmpdir(), "banger-nested-"));
     const driver = hostDrivers(home.path).byName("qemu");
     const base = await bedImage(seed);
     const spec = await launchSpec(home, "vm-nested", "tcg", {
@@ -73,11 +72,6 @@ describe("inside a VM that can virtualize", async () => {
     await send(seed, SEEDED, "/root");
     if (firecracker) await send(dirname(firecracker), [basename(firecracker)], "/opt");
     await shell("modprobe kvm_amd; test -c /dev/kvm");
-  });
-
-  after(async () => {
-    await machine?.kill();
-    await rm(folder, { recursive: true, force: true });
   });
 
   async function send(from: string, names: readonly string[], to: string, without: readonly string[] = []) {
@@ -127,7 +121,6 @@ async function bedImage(seed: string): Promise<string> {
   const recipe = (await readRecipe("nested-bed", RECIPES)) ?? assert.fail("the bed's recipe is gone");
   const folder = join(seed, "nested-bed", recipe.digest);
   const made = join(folder, "rootfs.squashfs");
-  const { exists } = await import("../../src/host/files.ts");
   if (await exists(made)) return made;
   await mkdir(folder, { recursive: true });
   await buildImage(recipe, folder, quietly);
