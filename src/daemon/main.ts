@@ -30,7 +30,7 @@ import { Deadlines } from "../vm/deadlines.ts";
 import { LiveVms } from "../vm/live-vm.ts";
 import { recoverVms } from "../vm/recover.ts";
 import { SshAccess } from "../vm/ssh-access.ts";
-import { makeDrivers } from "../vmm/drivers.ts";
+import { configuredDrivers } from "./configured-drivers.ts";
 import { makeHandlers } from "./handlers.ts";
 import { Leases } from "./leases.ts";
 import { listenOn, untilListening } from "./listen.ts";
@@ -112,6 +112,11 @@ function makeContext(
   const live = new LiveVms();
   const vms = new VmRepository(database);
   const kernels = new KernelStore({ paths });
+  const drivers = configuredDrivers(config, {
+    cache: paths.cache,
+    anyKernel: async () => (await kernels.list())[0]?.vmlinuz ?? null,
+    keep: true,
+  });
   return {
     paths,
     get config() {
@@ -127,11 +132,9 @@ function makeContext(
     images: new ImageStore({ paths }),
     kernels,
     bootFiles: bootFiles(paths),
-    drivers: makeDrivers(config.current, {
-      cache: paths.cache,
-      anyKernel: async () => (await kernels.list())[0]?.vmlinuz ?? null,
-      keep: true,
-    }),
+    get drivers() {
+      return drivers();
+    },
     live,
     ports: publishedPorts(vms, live, log),
     busy: new BusyVms(),
