@@ -11,7 +11,7 @@ import { rememberStatus } from "../remember-status.ts";
 import type { Call } from "./api.ts";
 import { configuration, FILES, SAVED, START } from "./boot.ts";
 import { elfKernel, UnusableImage } from "./kernel.ts";
-import { connectMachine, type FirecrackerMachine } from "./machine.ts";
+import { connectMachine, type FirecrackerMachine, findMachine } from "./machine.ts";
 import { findFirecracker, probeFirecracker } from "./probe.ts";
 
 export interface FirecrackerSettings {
@@ -75,7 +75,7 @@ export function firecrackerDriver({ program, cache, accelerator }: FirecrackerSe
     },
     adopt: async (handle) => {
       if (!isAlive(handle)) return null;
-      return connectMachine(handle).catch(() => {
+      return findMachine(handle).catch(() => {
         killProcess(handle); // alive, but nobody can control it any more
         return null;
       });

@@ -17,9 +17,14 @@ const KEPT_LOG = 16 * 1024;
 /** It answers at once, unless it hangs or is stopped. */
 const ANSWER_MS = 10_000;
 
-/** Connects to the API socket in the machine's folder; rejects with the system's error when nobody answers in time. */
+/** Connects to a Firecracker that was just started; rejects with the system's error when it does not listen (yet). */
 export async function connectMachine(handle: MachineHandle): Promise<FirecrackerMachine> {
-  const connection = new ApiConnection(await connectUnix(join(handle.directory, FILES.api)));
+  return new FirecrackerMachine(handle, await connect(handle));
+}
+
+/** Connects to one that was started earlier; rejects when it does not answer in time. */
+export async function findMachine(handle: MachineHandle): Promise<FirecrackerMachine> {
+  const connection = await connect(handle);
   const late = setTimeout(() => connection.close(), ANSWER_MS);
   try {
     await describe(connection);
@@ -30,6 +35,10 @@ export async function connectMachine(handle: MachineHandle): Promise<Firecracker
   } finally {
     clearTimeout(late);
   }
+}
+
+async function connect(handle: MachineHandle): Promise<ApiConnection> {
+  return new ApiConnection(await connectUnix(join(handle.directory, FILES.api)));
 }
 
 export class FirecrackerMachine implements Machine {

@@ -3,6 +3,8 @@
  * described, or comes at the wrong time, in Firecracker's manner; does what a plan says to go wrong; records every call.
  * `double.ts PLAN …Firecracker's own arguments…`
  */
+
+import { once } from "node:events";
 import { appendFileSync, createWriteStream, existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { ApiDouble } from "./api-double.ts";
@@ -34,6 +36,7 @@ if (existsSync(values["api-sock"])) fail("Failed to open the API socket: Address
 if (plan.dieAt === "start") fail("the double dies at the start");
 
 const log = createWriteStream(values["log-path"] ?? "/dev/null", { flags: "r+" });
+await once(log, "open"); // before there is a socket, as Firecracker does
 const say = (text: string) => void log.write(`${new Date().toISOString()} [${values.id}:main] ${text}\n`);
 const end = (code: number, why: string): never => {
   api.endGuest();
