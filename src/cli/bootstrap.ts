@@ -3,6 +3,7 @@ import { BangerError, clean } from "../core/errors.ts";
 import type { MisePlan } from "../git/mise-plan.ts";
 import type { Sandbox } from "../sdk/index.ts";
 import type { Context } from "./context.ts";
+import { drain } from "./terminal/flow.ts";
 import { MISE_PATH } from "./workspace-command.ts";
 
 /** In the guest. */
@@ -52,11 +53,9 @@ export async function bootstrap(
   const status = "$(mktemp)";
   const script = `s=${status}; { ${install}; echo $? >"$s"; } 2>&1 | tee ${LOG}; exit "$(cat "$s")"`;
   const run = vm.exec(["/bin/sh", "-lc", script], { cwd: folder, label: "bootstrap" });
-  run.stdout.on("data", (chunk: Buffer) => {
-    if (!options.quiet) context.stderr.write(chunk);
-  });
   run.stderr.resume();
-  const { code } = await run.exited;
+  const shown = options.quiet ? run.stdout.resume() : drain(run.stdout, context.stderr, "standard error");
+  const [{ code }] = await Promise.all([run.exited, shown]);
   if (code !== 0)
     context.note(
       `${context.style.yellow("note:")} the tools were not installed (code ${code}):\n${await tail(vm)}`,

@@ -9,6 +9,8 @@ const MB = 1_000_000;
 export interface Sample {
   readonly name: string;
   readonly folder: string;
+  /** Measurements that make a median. */
+  readonly rounds: number;
   /** A tracked file, to be edited. */
   readonly file: string;
 }
@@ -16,9 +18,27 @@ export interface Sample {
 /** Makes the three below `home`; takes about a minute. */
 export function makeSamples(home: string): readonly Sample[] {
   return [
-    make(join(home, "small"), "1,000 small files", { files: 1000, bytes: 2000, commits: 20, changed: 20 }),
-    make(join(home, "many"), "20,000 files", { files: 20_000, bytes: 2000, commits: 12, changed: 50 }),
-    make(join(home, "large"), "500 MB with history", { files: 50, bytes: 8 * MB, commits: 13, changed: 1 }),
+    make(join(home, "small"), "1,000 small files", {
+      files: 1000,
+      bytes: 2000,
+      commits: 20,
+      changed: 20,
+      rounds: 5,
+    }),
+    make(join(home, "many"), "20,000 files", {
+      files: 20_000,
+      bytes: 2000,
+      commits: 12,
+      changed: 50,
+      rounds: 3,
+    }),
+    make(join(home, "large"), "500 MB with history", {
+      files: 50,
+      bytes: 8 * MB,
+      commits: 13,
+      changed: 1,
+      rounds: 1,
+    }),
   ];
 }
 
@@ -29,6 +49,7 @@ interface Shape {
   readonly commits: number;
   /** Files that each further commit changes. */
   readonly changed: number;
+  readonly rounds: number;
 }
 
 function make(folder: string, name: string, shape: Shape): Sample {
@@ -51,5 +72,5 @@ function make(folder: string, name: string, shape: Shape): Sample {
     git(folder, "commit", "-q", "-m", `round ${round}`);
   }
   git(folder, "-c", "pack.compression=1", "repack", "-adq", "--window=0");
-  return { name, folder, file: join(folder, path(0)) };
+  return { name, folder, rounds: shape.rounds, file: join(folder, path(0)) };
 }

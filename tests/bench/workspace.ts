@@ -9,18 +9,18 @@ import { makeSamples, type Sample } from "./repositories.ts";
 import type { BenchHome } from "./setting.ts";
 import { type SshVm, startSshVm } from "./ssh.ts";
 
-const N = 3;
 const AGAIN = 5;
 const MAX_BYTES = 150_000_000;
 
 /** A repository into a guest, and one edit after it, against `git clone --depth 10` and `tar | ssh` into a guest of the same image. */
 export async function benchWorkspace(home: BenchHome): Promise<Row[]> {
+  const samples = makeSamples(home.path); // not while a connection waits: it takes a minute, in one go
   using banger = await Banger.connect();
   await using vm = await banger.create({ wait: "system" });
   const other = await startSshVm(home, vm.info);
   try {
     const rows: Row[] = [];
-    for (const sample of makeSamples(home.path)) rows.push(...(await measure(vm, other, sample, home)));
+    for (const sample of samples) rows.push(...(await measure(vm, other, sample, home)));
     rows.push(await memory((await banger.status()).pid));
     return rows;
   } finally {
@@ -34,12 +34,15 @@ async function measure(vm: Sandbox, other: SshVm, sample: Sample, home: BenchHom
   const remote = [...other.ssh, "mkdir /root/sample && tar x -C /root/sample"].map(quote).join(" ");
   const theirs = `git clone -q --depth 10 ${quote(`file://${sample.folder}`)} ${quote(clone)} && tar c -C ${quote(clone)} . | ssh ${remote}`;
   const times = { ours: [] as number[], ssh: [] as number[] };
-  for (let round = 0; round <= N; round++) {
+  // The first round warms up, but for the large one: there a minute says enough.
+  const warm = sample.rounds > 1 ? 1 : 0;
+  const rounds = sample.rounds + warm;
+  for (let round = 0; round < rounds; round++) {
     const ours = await time(() => vm.workspace.prepare(sample.folder, { guestPath }));
     const ssh = await time(() => program("sh", ["-c", theirs], home.env));
-    if (round > 0) times.ours.push(ours);
-    if (round > 0) times.ssh.push(ssh);
-    if (round < N) await vm.exec(["rm", "-rf", guestPath]);
+    if (round >= warm) times.ours.push(ours);
+    if (round >= warm) times.ssh.push(ssh);
+    if (round + 1 < rounds) await vm.exec(["rm", "-rf", guestPath]);
     await inBare(other, "rm -rf /root/sample; sync");
     await program("rm", ["-rf", clone], home.env);
   }
@@ -54,7 +57,7 @@ async function measure(vm: Sandbox, other: SshVm, sample: Sample, home: BenchHom
   return [
     {
       name: `workspace: ${sample.name}`,
-      n: N,
+      n: sample.rounds,
       ours: ms(ours),
       theirs: `${ms(ssh)} \`git clone --depth 10\`, \`tar \\| ssh\``,
       ratio: ours / ssh,
