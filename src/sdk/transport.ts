@@ -1,7 +1,7 @@
 /** HTTP and WebSocket over the daemon's socket, and its errors as BangerErrors. */
 import type { Agent, ClientRequest, IncomingMessage } from "node:http";
 import { createRequire } from "node:module";
-import type { Duplex, Readable } from "node:stream";
+import { type Duplex, Readable } from "node:stream";
 import type { WebSocket } from "ws";
 import { FAILURE_TRAILER } from "../api/failure-trailer.ts";
 import { BangerError, type ErrorBody } from "../core/errors.ts";
@@ -151,17 +151,15 @@ async function replyError(reply: IncomingMessage): Promise<BangerError> {
   return BangerError.of("internal", { problem: `the daemon answered ${status}: ${text.slice(0, 200)}` });
 }
 
-/** A stream whose reason for breaking off comes behind it, as its error. */
+/** A reply whose reason for breaking off comes behind it: as the stream's error, after what came before. */
 export function untilFailure(reply: IncomingMessage): Readable {
-  const push = reply.push.bind(reply);
-  // The end is held back until the trailers, which are there by then, were looked at.
-  reply.push = (chunk: unknown, encoding?: BufferEncoding) => {
-    const failure = chunk === null ? reply.trailers[FAILURE_TRAILER] : undefined;
-    if (!failure) return push(chunk, encoding);
-    reply.destroy(BangerError.fromBody(JSON.parse(decodeURIComponent(failure)) as ErrorBody));
-    return false;
+  const content = async function* () {
+    yield* reply as AsyncIterable<Buffer>;
+    const failure = reply.trailers[FAILURE_TRAILER];
+    if (failure) throw BangerError.fromBody(JSON.parse(decodeURIComponent(failure)) as ErrorBody);
   };
-  return reply;
+  // One piece at a time: a stream that fails drops what it holds.
+  return Readable.from(content(), { objectMode: false, highWaterMark: 1 });
 }
 
 /** What a broken connection means to the caller. */

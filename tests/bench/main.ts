@@ -6,6 +6,7 @@ import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { banger } from "../support/command.ts";
 import { benchBoot } from "./boot.ts";
+import { benchCopy } from "./copy.ts";
 import { benchDaemon } from "./daemon.ts";
 import { benchExec } from "./exec.ts";
 import { benchFirecracker } from "./firecracker.ts";
@@ -24,6 +25,7 @@ const BENCHES = {
   throughput: benchThroughput,
   ssh: benchSsh,
   workspace: benchWorkspace,
+  copy: benchCopy,
   daemon: benchDaemon,
   images: benchImages,
   firecracker: benchFirecracker,

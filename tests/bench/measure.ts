@@ -42,3 +42,19 @@ export async function compare<K extends string>(
 }
 
 export const ms = (value: number) => (value < 100 ? `${value.toFixed(1)} ms` : `${Math.round(value)} ms`);
+
+const MAX_GROWTH = 50_000_000;
+
+/** Memory before and after; it may grow by 50 MB. */
+export function growth(name: string, n: number, before: number, after: number): Row {
+  const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
+  return {
+    name,
+    n,
+    ours: mb(after),
+    theirs: `${mb(before)} before`,
+    ratio: after / before,
+    target: "< 50 MB more",
+    ok: after - before < MAX_GROWTH,
+  };
+}

@@ -1,13 +1,12 @@
 import { Banger } from "../../src/sdk/index.ts";
 import { LAUNCHER } from "../support/command.ts";
-import { compare, type Row } from "./measure.ts";
+import { compare, growth, type Row } from "./measure.ts";
 import { peakMemory, program } from "./programs.ts";
 import type { BenchHome } from "./setting.ts";
 import { startSshVm } from "./ssh.ts";
 
 const N = 5;
 const BYTES = 200_000_000;
-const MAX_GROWTH = 50_000_000;
 
 /** 200 MB from the guest to nowhere, by `vm exec` and by ssh; and what it does to the memory of client and daemon. */
 export async function benchThroughput(home: BenchHome): Promise<Row[]> {
@@ -38,17 +37,4 @@ export async function benchThroughput(home: BenchHome): Promise<Row[]> {
     growth("client's memory, 200 MB against `true`", 1, idle, busy),
     growth(`daemon's memory, after ${N + 2} times 200 MB`, 1, daemonBefore, daemonAfter),
   ];
-}
-
-function growth(name: string, n: number, before: number, after: number): Row {
-  const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
-  return {
-    name,
-    n,
-    ours: mb(after),
-    theirs: `${mb(before)} before`,
-    ratio: after / before,
-    target: "< 50 MB more",
-    ok: after - before < MAX_GROWTH,
-  };
 }

@@ -27,11 +27,11 @@ export class ScriptedAgent {
     this.wire.write(Buffer.concat([mark, encodeFrame(FRAME.hello, 0, 0, hello)]));
   }
 
-  /** The next frame of a type; others (credit, for one) are passed over. */
-  async next(type: number): Promise<Frame> {
+  /** The next frame of one of these types; others (credit, for one) are passed over. */
+  async next(...types: readonly number[]): Promise<Frame> {
     for (;;) {
       const frame = this.#frames.shift();
-      if (frame?.type === type) return { ...frame, payload: Buffer.from(frame.payload) };
+      if (frame && types.includes(frame.type)) return { ...frame, payload: Buffer.from(frame.payload) };
       if (frame) continue;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
