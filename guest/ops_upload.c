@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fsops.h"
 #include "ops.h"
@@ -158,47 +159,152 @@ void op_file_write(struct stream *s, struct fields f)
 
 /* ---- an archive ---- */
 
-static void tar_failed(struct stream *s)
+/*
+ * Files are written by a worker while the loop reads on, so that the two processors of a guest share the work and a
+ * slow disk holds nobody else up. What the host may send without an answer fits into the queue.
+ */
+struct unpacking {
+    struct stream *stream; /* NULL = the session is gone */
+    struct tar_in *tar;
+    uint8_t *queue, *batch; /* INPUT_WINDOW each */
+    size_t queued, size;
+    bool busy, eof, cancelled;
+    int result;
+};
+
+static void unpacking_free(struct unpacking *u)
 {
-    struct tar_in *t = s->ctx;
-    struct failure f = *tar_in_failure(t);
-    uint64_t entries = tar_in_entries(t);
-    tar_in_close(t);
+    tar_in_close(u->tar);
+    free(u->queue);
+    free(u->batch);
+    free(u);
+}
+
+static void unpacking_failed(struct unpacking *u)
+{
+    struct failure f = *tar_in_failure(u->tar);
+    uint64_t entries = tar_in_entries(u->tar);
+    struct stream *s = u->stream;
+    unpacking_free(u);
     stream_failed(s, &f, &entries);
+}
+
+static void unpack_batch(void *ctx)
+{
+    struct unpacking *u = ctx;
+    u->result = tar_in_push(u->tar, u->batch, u->size);
+}
+
+static void unpack_finish(void *ctx)
+{
+    struct unpacking *u = ctx;
+    u->result = tar_in_finish(u->tar);
+}
+
+/* The worker is through. False when nothing more is to be done for this stream: `u` is gone then. */
+static bool worker_through(struct unpacking *u)
+{
+    struct stream *s = u->stream;
+    u->busy = false;
+    if (s == NULL || u->cancelled) {
+        unpacking_free(u); /* first: the host may look at once whether a part of a file is left */
+        if (s != NULL)
+            stream_end(s);
+        return false;
+    }
+    if (u->result == 0)
+        return true;
+    unpacking_failed(u);
+    return false;
+}
+
+static void finish_done(void *ctx)
+{
+    struct unpacking *u = ctx;
+    if (!worker_through(u))
+        return;
+    struct stream *s = u->stream;
+    uint64_t bytes = tar_in_bytes(u->tar), entries = tar_in_entries(u->tar);
+    unpacking_free(u);
+    send_done(s, bytes, &entries);
+}
+
+static void batch_done(void *ctx);
+
+static void work_on(struct unpacking *u)
+{
+    if (u->busy || (u->queued == 0 && !u->eof))
+        return;
+    u->busy = true;
+    if (u->queued == 0) {
+        worker_run(unpack_finish, finish_done, u);
+        return;
+    }
+    uint8_t *empty = u->batch;
+    u->batch = u->queue;
+    u->queue = empty;
+    u->size = u->queued;
+    u->queued = 0;
+    worker_run(unpack_batch, batch_done, u);
+}
+
+static void batch_done(void *ctx)
+{
+    struct unpacking *u = ctx;
+    if (!worker_through(u))
+        return;
+    stream_consumed(u->stream, u->size);
+    work_on(u);
 }
 
 static void tar_data(struct stream *s, const uint8_t *p, size_t len)
 {
-    if (tar_in_push(s->ctx, p, len) == 0)
-        stream_consumed(s, len);
-    else
-        tar_failed(s);
+    struct unpacking *u = s->ctx;
+    memcpy(u->queue + u->queued, p, len); /* fits: the window is as large as the queue */
+    u->queued += len;
+    work_on(u);
 }
 
 static void tar_eof(struct stream *s)
 {
-    struct tar_in *t = s->ctx;
-    if (tar_in_finish(t) != 0) {
-        tar_failed(s);
-        return;
-    }
-    uint64_t bytes = tar_in_bytes(t), entries = tar_in_entries(t);
-    tar_in_close(t);
-    send_done(s, bytes, &entries);
+    struct unpacking *u = s->ctx;
+    u->eof = true;
+    work_on(u);
 }
 
 static void tar_lost(struct stream *s)
 {
-    tar_in_close(s->ctx);
+    struct unpacking *u = s->ctx;
+    u->stream = NULL;
+    if (!u->busy)
+        unpacking_free(u);
 }
 
 static void tar_cancel(struct stream *s)
 {
-    tar_in_close(s->ctx);
+    struct unpacking *u = s->ctx;
+    u->cancelled = true;
+    if (u->busy)
+        return;
+    unpacking_free(u);
     stream_end(s);
 }
 
 static const struct stream_ops tar_ops = {.data = tar_data, .eof = tar_eof, .cancel = tar_cancel, .lost = tar_lost};
+
+static struct unpacking *unpacking_new(struct stream *s, struct tar_in *tar)
+{
+    struct unpacking *u = calloc(1, sizeof *u);
+    if (u == NULL)
+        return NULL;
+    *u = (struct unpacking){.stream = s, .tar = tar, .queue = malloc(INPUT_WINDOW), .batch = malloc(INPUT_WINDOW)};
+    if (u->queue != NULL && u->batch != NULL)
+        return u;
+    free(u->queue);
+    free(u->batch);
+    free(u);
+    return NULL;
+}
 
 void op_tar_in(struct stream *s, struct fields f)
 {
@@ -220,8 +326,13 @@ void op_tar_in(struct stream *s, struct fields f)
         stream_fail(s, &failure);
         return;
     }
+    s->ctx = unpacking_new(s, t);
+    if (s->ctx == NULL) {
+        tar_in_close(t);
+        stream_failf(s, ST_IO, ENOMEM, "no memory");
+        return;
+    }
     s->ops = &tar_ops;
-    s->ctx = t;
     stream_ok(s, NULL);
     stream_accept_input(s, INPUT_WINDOW);
 }
