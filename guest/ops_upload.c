@@ -160,8 +160,9 @@ void op_file_write(struct stream *s, struct fields f)
 /* ---- an archive ---- */
 
 /*
- * Files are written by a worker while the loop reads on, so that the two processors of a guest share the work and a
- * slow disk holds nobody else up. What the host may send without an answer fits into the queue.
+ * Members are made by a worker while the loop reads on, so that the processors of a guest share the work of many small
+ * files. The inside of a large file is written at once: handing it over costs more than writing it. What the host may
+ * send without an answer fits into the queue.
  */
 struct unpacking {
     struct stream *stream; /* NULL = the session is gone */
@@ -260,6 +261,13 @@ static void batch_done(void *ctx)
 static void tar_data(struct stream *s, const uint8_t *p, size_t len)
 {
     struct unpacking *u = s->ctx;
+    if (!u->busy && tar_in_content_left(u->tar) > len) {
+        if (tar_in_push(u->tar, p, len) == 0)
+            stream_consumed(s, len);
+        else
+            unpacking_failed(u);
+        return;
+    }
     memcpy(u->queue + u->queued, p, len); /* fits: the window is as large as the queue */
     u->queued += len;
     work_on(u);

@@ -1365,6 +1365,11 @@ const struct failure *tar_in_failure(const struct tar_in *t)
     return &t->failure;
 }
 
+uint64_t tar_in_content_left(const struct tar_in *t)
+{
+    return t->state == IN_FILE && t->failure.status == ST_OK ? t->left : 0;
+}
+
 uint64_t tar_in_bytes(const struct tar_in *t)
 {
     return t->bytes;

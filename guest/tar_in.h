@@ -41,6 +41,9 @@ int tar_in_finish(struct tar_in *t);
 /* The failure of push or finish; status ST_OK if there was none. */
 const struct failure *tar_in_failure(const struct tar_in *t);
 
+/* How many of the next bytes are only content of the file at hand; 0 when something else comes. */
+uint64_t tar_in_content_left(const struct tar_in *t);
+
 /* Bytes of archive taken, members completely written. */
 uint64_t tar_in_bytes(const struct tar_in *t);
 uint64_t tar_in_entries(const struct tar_in *t);

@@ -27,6 +27,7 @@ const ENTRY = encodeFields(OPERATIONS.file_stat.response, {
     size: 0,
     mtimeNs: 0n,
     target: undefined,
+    ctimeNs: 0n,
     nlink: 1,
     ino: 1n,
     dev: 1n,
