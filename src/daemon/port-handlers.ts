@@ -11,7 +11,11 @@ export function portHandlers(context: VmContext, vms: VmService): Pick<Handlers,
     getPorts: async ({ params }) => {
       const vm = vms.find(params.vm ?? "");
       const listeners = await listListeners(await vms.guest(vm.id));
-      return { listening: listeners.map(describeListener), published: describePorts(context, vm) };
+      // The guest's kernel lists them in the order of a hash.
+      const listening = listeners
+        .map(describeListener)
+        .sort((a, b) => a.port - b.port || (a.address < b.address ? -1 : 1));
+      return { listening, published: describePorts(context, vm) };
     },
     connectPort: (socket, { vm = "", port = "" }) => serveConnection(socket, port, () => vms.guest(vm)),
   };

@@ -1,40 +1,14 @@
 /** A repository's way into a VM and back, as docs/workspaces.md tells it, and what only a real guest shows. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { before, describe, test } from "node:test";
 import type { Sandbox } from "../../src/sdk/index.ts";
 import { LAUNCHER } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
 import { commit, git, makeRepository, write } from "../support/repository.ts";
-
-interface Step {
-  readonly command: string;
-  readonly output: string[];
-}
-
-/** Commands and what they print, from the document's transcript. */
-function transcript(): Step[] {
-  const text = readFileSync(new URL("../../docs/workspaces.md", import.meta.url), "utf8");
-  const steps: Step[] = [];
-  for (const line of /```console\n(.*?)```/s.exec(text)?.[1]?.trimEnd().split("\n") ?? []) {
-    if (line.startsWith("$ ")) steps.push({ command: line.slice(2), output: [] });
-    else steps.at(-1)?.output.push(line);
-  }
-  return steps;
-}
-
-/** `…` stands for anything. */
-function pattern(lines: readonly string[]): RegExp {
-  const escaped = lines.map((line) =>
-    line
-      .split("…")
-      .map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"))
-      .join(".*"),
-  );
-  return new RegExp(`^${escaped.join("\n")}\n?$`);
-}
+import { runTranscript } from "../support/transcript.ts";
 
 describe("a workspace", async () => {
   const home = await makeHome();
@@ -45,20 +19,7 @@ describe("a workspace", async () => {
 
   test("an agent's day is as docs/workspaces.md tells it", async () => {
     const env = { ...home.env, PATH: `${dirname(LAUNCHER)}:${process.env.PATH}` };
-    let cwd = folder;
-    const steps = transcript();
-    assert.ok(steps.length > 10);
-    for (const { command, output } of steps) {
-      const result = spawnSync("sh", ["-c", `${command}\nstatus=$?; pwd >&3; exit $status`], {
-        cwd,
-        env,
-        encoding: "utf8",
-        stdio: ["ignore", "pipe", "pipe", "pipe"],
-      });
-      assert.equal(result.status, 0, `${command}: ${result.stderr}`);
-      assert.match(result.stdout, pattern(output), command);
-      cwd = result.output[3]?.trim() ?? cwd;
-    }
+    runTranscript("docs/workspaces.md", env, folder);
     vm = await (await home.connect()).get("agent");
     const app = join(folder, "app");
     write(app, { ".git/info/exclude": "" });
