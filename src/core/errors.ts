@@ -234,6 +234,12 @@ export const CATALOGUE = {
     message: "{registry} answers {answer}",
     hint: "try again later; what was fetched so far is kept",
   },
+  image_not_here: {
+    status: 502,
+    exit: failure,
+    message: "no image named '{ref}' is here, and its registry cannot be asked: {reason}",
+    hint: "banger image list --available shows what needs no registry",
+  },
   registry_unreachable: {
     status: 502,
     exit: failure,

@@ -114,7 +114,7 @@ export class ImageStore {
   async ensure(ref: string, work: Work): Promise<Image> {
     const recipe = await readRecipe(ref);
     if (recipe) return (await this.#current(recipe)) ?? this.#build(recipe, work);
-    return (await this.#here(ref)) ?? this.#fetch(ref, work);
+    return (await this.#here(ref)) ?? this.#fetch(ref, work).catch((error) => notHere(ref, error));
   }
 
   /** As `ensure`, but a registry's image is obtained again when its name stands for another one by now. @throws as `ensure` */
@@ -202,4 +202,10 @@ export class ImageStore {
   #image({ layout: _, ...manifest }: Manifest, name = manifest.name): Image {
     return { ...manifest, name, rootfs: join(this.#store.path(manifest.digest), ROOTFS) };
   }
+}
+
+/** Whoever mistyped the name of an image that is here named no registry, and should not be told of one alone. */
+function notHere(ref: string, error: BangerError): never {
+  if (error.code !== "registry_unreachable" || ref.includes("/")) throw error;
+  throw BangerError.of("image_not_here", { ref, reason: error.message }, { cause: error });
 }
