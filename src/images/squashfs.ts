@@ -37,7 +37,7 @@ export function sqfstarCommand(mode: Mode, target: string, rootMode = 0o755): [s
     "-no-progress",
     "-quiet",
     "-mem",
-    "96M",
+    "64M",
     ...times,
     "-root-mode",
     permissions,

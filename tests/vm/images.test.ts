@@ -1,11 +1,21 @@
 /** Images of a registry boot unmodified: with a userland or without, as who and where their configuration says. */
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { findTool } from "../../src/host/tools.ts";
 import { makeHome } from "../support/home.ts";
 import { BUSYBOX, ImageMaker } from "../support/images.ts";
 import { registriesMissing, startRegistry, type TestRegistry } from "../support/registry.ts";
 
 const SMALL = ["--vcpu", "1", "--memory", "256M", "--disk-size", "256M", "-q"];
+
+/** Command lines of a process and all below it. */
+async function descendants(pid: number): Promise<string[]> {
+  const own = await readFile(`/proc/${pid}/cmdline`, "latin1");
+  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, "latin1")).split(" ").filter(Boolean);
+  return [own, ...(await Promise.all(children.map((child) => descendants(Number(child))))).flat()];
+}
 
 describe("an image of a registry", { skip: await registriesMissing() }, async () => {
   const home = await makeHome();
@@ -92,6 +102,34 @@ describe("an image of a registry", { skip: await registriesMissing() }, async ()
   test("boots without a shell, a passwd file or anything but one program", async () => {
     const { code, stdout, stderr } = await run(["--rm", "--image", scratch, "--", "/busybox", "id"]);
     assert.deepEqual([code, stdout, stderr], [0, "uid=0 gid=0\n", ""]);
+  });
+
+  test("exported and imported again boots as before: Debian with its systemd, two VMs on one file", async (t) => {
+    if (!(await findTool("sqfs2tar"))) return t.skip("sqfs2tar is not installed");
+    const file = join(home.path, "debian.tar");
+    assert.equal((await home.run(["image", "export", "-q", "debian-slim", file])).code, 0);
+    const { code, stdout } = await home.run(["image", "import", "-q", "--json", file, "copy:1"]);
+    assert.equal(code, 0);
+    const { digest } = JSON.parse(stdout) as { digest: string };
+    const made = await Promise.all(
+      ["one", "two"].map((name) => run(["-d", "--name", name, "--image", "copy:1", "--wait", "system"])),
+    );
+    assert.deepEqual(
+      made.map((each) => each.code),
+      [0, 0],
+      made.map((each) => each.stderr).join("\n"),
+    );
+    for (const name of ["one", "two"]) {
+      assert.equal((await home.run(["vm", "exec", name, "--", "cat", "/proc/1/comm"])).stdout, "systemd\n");
+      const pid = (JSON.parse((await home.run(["vm", "show", name, "--json"])).stdout) as { pid: number })
+        .pid;
+      const monitors = (await descendants(pid)).join("\n");
+      assert.match(monitors, new RegExp(`images/${digest}/rootfs\\.squashfs`));
+    }
+    const refused = await home.run(["image", "delete", "copy:1"]);
+    assert.deepEqual([refused.code, /used by one, two/.test(refused.stderr)], [1, true]);
+    assert.equal((await home.run(["vm", "delete", "one", "two"])).code, 0);
+    assert.equal((await home.run(["image", "delete", "copy:1"])).code, 0);
   });
 
   test("that does not exist is told as that", async () => {
