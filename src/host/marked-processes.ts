@@ -11,9 +11,12 @@ const GONE_MS = 10_000;
 
 /** Kills the processes of this user whose environment has `name=value`, but this one; resolves when they are gone. */
 export async function endMarked(name: string, value: string): Promise<void> {
-  const found = findByEnvironment(name, value).filter(({ pid }) => pid !== process.pid);
-  for (const marked of found) killProcess(marked);
-  // Nothing tells about the end of a process that is not a child.
   const late = Date.now() + GONE_MS;
-  for (const marked of found) while (isAlive(marked) && Date.now() < late) await delay(POLL_MS);
+  const find = () => findByEnvironment(name, value).filter(({ pid }) => pid !== process.pid);
+  // Again, because one that is killed may just have started another.
+  for (let found = find(); found.length > 0 && Date.now() < late; found = find()) {
+    for (const marked of found) killProcess(marked);
+    // Nothing tells about the end of a process that is not a child.
+    for (const marked of found) while (isAlive(marked) && Date.now() < late) await delay(POLL_MS);
+  }
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { checkpoint } from "../core/checkpoints.ts";
 import { endMarked } from "../host/marked-processes.ts";
-import { killProcess, startTime } from "../host/processes.ts";
+import { startTime } from "../host/processes.ts";
 import { childEnvironment, startDetached } from "../host/run.ts";
 import { bubblewrapArguments, type Confinement, usableBubblewrap } from "./jail/bubblewrap.ts";
 
@@ -69,7 +69,8 @@ export async function startMonitor<M>(
   try {
     return await untilAnswering(command.title, child, folder, () => connect(started), signal);
   } catch (error) {
-    killProcess(started);
+    // By its mark: when a jail was killed from outside, what is in it lives on.
+    await endMarked(MARK, folder);
     await ended(child);
     if (signal.aborted) throw error;
     throw new Error((await lastWords(folder)) || (error as Error).message, { cause: error });
