@@ -7,6 +7,7 @@
 
 #include "agent.h"
 #include "boot.h"
+#include "netguard.h"
 #include "serve.h"
 
 /* A descriptor that was passed on, -1 if none was; ours alone from here on. */
@@ -41,10 +42,12 @@ int main(int argc, char **argv)
         serve_prepare();
         return serve(argv[3]);
     }
+    if (argc > 4 && strcmp(argv[1], "--netguard") == 0)
+        return netguard(argv[2], argv[3], argv + 4);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts(BANGER_VERSION);
         return 0;
     }
-    fputs("usage: banger-agent --hosted --listen SOCKET | --version\n", stderr);
+    fputs("usage: banger-agent --hosted --listen SOCKET | --netguard NET CONTROL PASST... | --version\n", stderr);
     return 2;
 }

@@ -85,6 +85,24 @@ static int set_gateway(int fd, const char *interface, const char *gateway, struc
     return 0;
 }
 
+int netconf_down(const char *interface, struct failure *f)
+{
+    struct ifreq r = {0};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    snprintf(r.ifr_name, IFNAMSIZ, "%s", interface);
+    int result = fd < 0 ? failure_errno(f, errno, "take down", interface) : 0;
+    if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &r) == 0) {
+        r.ifr_flags &= (short)~IFF_UP;
+        if (ioctl(fd, SIOCSIFFLAGS, &r) != 0)
+            result = failure_errno(f, errno, "take down (field address)", interface);
+        ipv4(&r.ifr_addr, 0);
+        ioctl(fd, SIOCSIFADDR, &r); /* takes a former address away; without one it fails */
+    }
+    if (fd >= 0)
+        close(fd);
+    return result;
+}
+
 int netconf_apply(const char *interface, const char *address, const char *gateway, struct failure *f)
 {
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

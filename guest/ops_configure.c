@@ -257,6 +257,8 @@ static int configure_network(struct fields fields, struct failure *f)
         return bad(f, "field interface is not acceptable");
     if (has_address == 0 && has_gateway == 0)
         return 0;
+    if (has_address == 1 && address[0] == 0)
+        return netconf_down(interface, f);
     return netconf_apply(interface, has_address ? address : NULL, has_gateway ? gateway : NULL, f);
 }
 

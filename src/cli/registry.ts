@@ -53,7 +53,7 @@ export const COMMANDS: readonly Entry[] = [
   },
   {
     name: "vm set",
-    summary: "change a VM: its name, its sizes",
+    summary: "change a VM: its name, its sizes, its network",
     load: load(() => import("./commands/vm-set.ts")),
   },
   {

@@ -93,6 +93,12 @@ export const CATALOGUE = {
     message: "{what} {asked} is more than this host has ({available})",
     hint: "ask for at most {available}",
   },
+  nat_failed: {
+    status: 500,
+    exit: failure,
+    message: "VM '{name}' cannot be given an outbound network: {reason}",
+    hint: "passt needs a default route of this host: ip route shows it; banger daemon logs tells more",
+  },
   port_unavailable: {
     status: 409,
     exit: failure,

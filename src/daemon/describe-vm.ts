@@ -37,6 +37,8 @@ export async function describeVm(context: VmContext, record: VmRecord): Promise<
     disk_bytes: record.diskBytes,
     disk_used_bytes: (disk?.blocks ?? 0) * 512,
     nested: record.nested,
+    nat: record.nat,
+    nat_problem: context.nats.problem(record.id),
     publish: describePorts(context, record),
     auto_remove: record.autoRemove,
     ttl_ms: record.ttlMs,

@@ -7,6 +7,7 @@ import { uptime } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { asBangerError, BangerError } from "../core/errors.ts";
+import { silent } from "../core/stage.ts";
 import { ensureAgentBinary } from "../disk/agent-binary.ts";
 import { ensureInitramfs } from "../disk/initramfs.ts";
 import { cloneStateDisk, ensureStateTemplate } from "../disk/state-disk.ts";
@@ -19,6 +20,7 @@ import { daemonSocket, databaseFile, type Paths, resolvePaths, vmDirectory } fro
 import { Supplies } from "../host/supplies.ts";
 import { ImageStore } from "../images/store.ts";
 import { KernelStore } from "../kernels/store.ts";
+import { Nats } from "../network/nats.ts";
 import { PublishedPorts } from "../network/published-ports.ts";
 import { type Database, openDatabase } from "../store/database.ts";
 import { VmRepository } from "../store/vms.ts";
@@ -137,6 +139,11 @@ function makeContext(
     },
     live,
     ports: publishedPorts(vms, live, log),
+    nats: new Nats({
+      folderOf: (id) => vmDirectory(paths, id),
+      guard: () => ensureAgentBinary(paths, { report: silent, signal: new AbortController().signal }),
+      warn: (facts, message) => log.warn(facts, message),
+    }),
     busy: new BusyVms(),
     ssh: new SshAccess(paths, () => config.current.ssh_key_path, vms, log),
     supplies: new Supplies(),

@@ -114,6 +114,7 @@ export class VmService {
           memoryMib: request.memory_mib,
           diskBytes: request.disk_bytes,
           nested: request.nested ?? false,
+          nat: request.nat ?? false,
           publish,
           autoRemove: request.auto_remove ?? false,
           ttlMs: request.ttl_ms ?? null,
@@ -179,13 +180,14 @@ export class VmService {
   }
 
   /** Changes a VM's name and sizes. */
-  set(ref: string, { name, vcpu, memory_mib, disk_bytes }: SetVm): Operation {
+  set(ref: string, { name, vcpu, memory_mib, disk_bytes, nat }: SetVm): Operation {
     const vm = this.find(ref);
     const settings = {
       ...(name !== undefined && { name }),
       ...(vcpu !== undefined && { vcpu }),
       ...(memory_mib !== undefined && { memoryMib: memory_mib }),
       ...(disk_bytes !== undefined && { diskBytes: disk_bytes }),
+      ...(nat !== undefined && { nat }),
     };
     const change = settingsToChange(vm, settings, hostSize());
     if (change.name !== undefined && this.#context.vms.hasName(change.name))

@@ -13,6 +13,7 @@ const PACKAGES: Readonly<Record<string, Names>> = {
     pacman: ["qemu-system-x86"],
   },
   bwrap: { apt: ["bubblewrap"], dnf: ["bubblewrap"], pacman: ["bubblewrap"] },
+  passt: { apt: ["passt"], dnf: ["passt"], pacman: ["passt"] },
   mke2fs: { apt: ["e2fsprogs"], dnf: ["e2fsprogs"], pacman: ["e2fsprogs"] },
   debugfs: { apt: ["e2fsprogs"], dnf: ["e2fsprogs"], pacman: ["e2fsprogs"] },
   cp: { apt: ["coreutils"], dnf: ["coreutils"], pacman: ["coreutils"] },

@@ -22,13 +22,20 @@ export function parseStat(text: string): string | null {
     : start;
 }
 
+/** What finds one process again, and no other. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** As `startTime` tells it. */
+  readonly pidStart: string;
+}
+
 /** Whether exactly this process still runs. */
-export function isAlive(process: { readonly pid: number; readonly pidStart: string }): boolean {
+export function isAlive(process: ProcessIdentity): boolean {
   return startTime(process.pid) === process.pidStart;
 }
 
 /** Sends SIGKILL to exactly this process and what it started (a jail does not take its inhabitant along); nothing when it is gone. */
-export function killProcess(target: { readonly pid: number; readonly pidStart: string }): void {
+export function killProcess(target: ProcessIdentity): void {
   if (!isAlive(target)) return;
   // Collected before the first kill: afterwards the children belong to somebody else.
   for (const pid of family(target.pid)) {

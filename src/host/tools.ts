@@ -7,7 +7,7 @@ import { exists } from "./files.ts";
 import { hostPackageManager, packagesFor } from "./packages.ts";
 
 /** What a tool is needed for. `boot` starts VMs, `kernel` and `image` obtain what they boot from, `agent` compiles the guest's agent, `workspace` copies repositories. */
-export type Purpose = "boot" | "disk" | "kernel" | "image" | "export" | "agent" | "workspace";
+export type Purpose = "boot" | "disk" | "kernel" | "image" | "export" | "agent" | "workspace" | "nat";
 
 export interface Tool {
   /** File name of the program or library. */
@@ -23,6 +23,7 @@ export interface Tool {
 export const TOOLS: readonly Tool[] = [
   { name: "qemu-system-x86_64", purposes: ["boot"] },
   { name: "bwrap", purposes: ["boot"], optional: "virtual machine monitors run unconfined without it" },
+  { name: "passt", purposes: ["nat"], optional: "VMs have no outbound network (--nat) without it" },
   { name: "mke2fs", purposes: ["disk"] },
   { name: "debugfs", purposes: ["disk"] },
   { name: "cp", purposes: ["disk"] },
@@ -85,10 +86,11 @@ export async function missingTools(
   options: { readonly optional?: boolean; readonly uid?: number } = {},
 ): Promise<Tool[]> {
   const uid = options.uid ?? process.getuid?.() ?? 0;
+  const asked = purposes.includes("nat"); // nothing else needs it, but this does
   const wanted = TOOLS.filter(
     (tool) =>
       (purposes.length === 0 || tool.purposes.some((p) => purposes.includes(p))) &&
-      (options.optional || tool.optional === undefined) &&
+      (options.optional || tool.optional === undefined || (asked && tool.purposes.includes("nat"))) &&
       !(tool.userOnly && uid === 0),
   );
   const found = await Promise.all(wanted.map(locateTool));

@@ -25,6 +25,8 @@ export interface CreateOptions {
   readonly diskBytes?: number;
   /** Expose virtualization to the guest. */
   readonly nested?: boolean;
+  /** Outbound network. Default false: none at all. */
+  readonly nat?: boolean;
   /** Ports of this host that lead into the guest while it runs. */
   readonly publish?: readonly PublishOptions[];
   /** Default true. */
@@ -156,8 +158,21 @@ export class Banger implements Disposable {
 }
 
 async function createRequest(options: CreateOptions): Promise<CreateVm> {
-  const { name, image, kernel, driver, nested, publish, start, wait, autoRemove, lease, workspace, ttlMs } =
-    options;
+  const {
+    name,
+    image,
+    kernel,
+    driver,
+    nested,
+    nat,
+    publish,
+    start,
+    wait,
+    autoRemove,
+    lease,
+    workspace,
+    ttlMs,
+  } = options;
   return {
     ...(await completeSizes(options)),
     ...(name !== undefined && { name }),
@@ -165,6 +180,7 @@ async function createRequest(options: CreateOptions): Promise<CreateVm> {
     ...(kernel !== undefined && { kernel }),
     ...(driver !== undefined && { driver }),
     ...(nested !== undefined && { nested }),
+    ...(nat !== undefined && { nat }),
     ...(publish && {
       publish: publish.map(({ address = null, hostPort = 0, guestPort }) => ({
         address,

@@ -62,6 +62,8 @@ export interface Settings {
   readonly memoryMib?: number;
   /** At least what it has. */
   readonly diskBytes?: number;
+  /** Outbound network. */
+  readonly nat?: boolean;
 }
 
 /** A VM. Made by `banger.create()` it is deleted by `await using`, unless it was made with `keep`. */
@@ -137,12 +139,13 @@ export class Sandbox implements AsyncDisposable {
    * running guest has the room at once. @throws vm_name_taken | vm_wrong_state | invalid_argument | no_space
    */
   async set(settings: Settings, following: FollowOptions = {}): Promise<Vm> {
-    const { name, vcpu, memoryMib, diskBytes } = settings;
+    const { name, vcpu, memoryMib, diskBytes, nat } = settings;
     const body: SetVm = {
       ...(name !== undefined && { name }),
       ...(vcpu !== undefined && { vcpu }),
       ...(memoryMib !== undefined && { memory_mib: memoryMib }),
       ...(diskBytes !== undefined && { disk_bytes: diskBytes }),
+      ...(nat !== undefined && { nat }),
     };
     await this.#perform("POST", "/set", body, following);
     return this.refresh();

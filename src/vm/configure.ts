@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { configure, type GuestSession, writeFile } from "../guest/index.ts";
 import { gitIdentity } from "../host/git-identity.ts";
+import { networkConfiguration } from "../network/addresses.ts";
 import type { SshAccess } from "./ssh-access.ts";
 
 const ENTROPY_BYTES = 64;
@@ -19,6 +20,8 @@ export interface GuestIdentity {
   readonly name: string;
   /** What the image wants every process to have in its environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Whether it has a network. */
+  readonly nat: boolean;
 }
 
 /** Reads it; runs git, so it is best begun while the guest still boots. */
@@ -30,7 +33,7 @@ export async function hostIdentity(ssh: SshAccess): Promise<HostIdentity> {
 /** Configures a guest. The image's init starts when this is done. */
 export async function configureGuest(
   session: GuestSession,
-  { name, env }: GuestIdentity,
+  { name, env, nat }: GuestIdentity,
   { publicKey, gitConfig }: HostIdentity,
 ): Promise<void> {
   const configured = configure(session, {
@@ -38,6 +41,7 @@ export async function configureGuest(
     timeNs: BigInt(Date.now()) * 1_000_000n,
     entropy: randomBytes(ENTROPY_BYTES),
     authorizedKeys: publicKey ? [publicKey] : [],
+    ...(await networkConfiguration(nat)),
     ...(Object.keys(env).length > 0 && { env }),
   });
   // Only where the guest has none: what the user changed in the guest stays.

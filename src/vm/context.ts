@@ -5,6 +5,7 @@ import type { Paths } from "../host/paths.ts";
 import type { Supplies } from "../host/supplies.ts";
 import type { Image } from "../images/store.ts";
 import type { Kernel } from "../kernels/store.ts";
+import type { Nats } from "../network/nats.ts";
 import type { PublishedPorts } from "../network/published-ports.ts";
 import type { VmRepository } from "../store/vms.ts";
 import type { WorkspaceRepository } from "../store/workspaces.ts";
@@ -59,6 +60,7 @@ export interface VmContext {
   readonly ssh: SshAccess;
   readonly deadlines: Deadlines;
   readonly supplies: Supplies;
+  readonly nats: Nats;
   readonly log: Log;
   /** The console log of a VM, running or not. */
   consoleOf(id: string): ConsoleLog;

@@ -8,6 +8,7 @@ import type { Work } from "../core/stage.ts";
 import { GIB, MIB } from "../core/units.ts";
 import type { HostSize } from "../core/vm-defaults.ts";
 import { vmDirectory } from "../host/paths.ts";
+import { requireTools } from "../host/tools.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "./context.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
@@ -24,6 +25,7 @@ export interface CreateRequest {
   readonly memoryMib: number;
   readonly diskBytes: number;
   readonly nested: boolean;
+  readonly nat: boolean;
   readonly publish: readonly PortMapping[];
   readonly autoRemove: boolean;
   readonly ttlMs: number | null;
@@ -53,7 +55,7 @@ export function checkFitsHost(request: { vcpu: number; memoryMib: number }, host
 /**
  * Creates the VM in state `stopped`. Its ports are listened on from the beginning, so that nobody takes them meanwhile; who
  * does not start it closes them.
- * @throws vm_name_taken | port_unavailable | driver_unavailable | no_space | image and kernel errors | operation_cancelled; nothing is left then
+ * @throws vm_name_taken | port_unavailable | host_packages_missing | driver_unavailable | no_space | image and kernel errors | operation_cancelled; nothing is left then
  */
 export function createVm(context: VmContext, request: CreateRequest, work: Work): Promise<VmRecord> {
   return context.supplies.use(() => create(context, request, work));
@@ -63,7 +65,10 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
   if (request.name !== undefined && context.vms.hasName(request.name)) {
     throw BangerError.of("vm_name_taken", { name: request.name });
   }
-  const { driver } = await context.drivers.select(request.driver, request.nested ? ["nested"] : []);
+  const { driver } = await context.drivers.select(request.driver, [
+    ...(request.nested ? (["nested"] as const) : []),
+    ...(request.nat ? (["nat"] as const) : []),
+  ]);
   if (request.vcpu > driver.maxVcpu) {
     throw BangerError.of("driver_unavailable", {
       driver: driver.name,
@@ -71,6 +76,7 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
       fix: "ask for fewer --vcpu, or choose another --driver",
     });
   }
+  if (request.nat) await requireTools("nat");
   const undo = new UndoStack();
   try {
     const publish = await context.ports.open(request.id, request.publish);
@@ -94,7 +100,7 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
       diskBytes: request.diskBytes,
       unsettled: false,
       nested: request.nested,
-      nat: false,
+      nat: request.nat,
       publish,
       autoRemove: request.autoRemove,
       ttlMs: request.ttlMs,

@@ -11,6 +11,7 @@ import { endStrayMonitor } from "../vmm/monitor-process.ts";
 import type { VmContext } from "./context.ts";
 import { deleteVm } from "./delete.ts";
 import { LiveVm } from "./live-vm.ts";
+import { restoreNetwork } from "./network.ts";
 import { type Action, reconcile } from "./reconcile.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { type Unfinished, unfinishedWork } from "./unfinished.ts";
@@ -114,9 +115,8 @@ async function carryOut(
 
 async function adopt(context: VmContext, vm: VmRecord, machine: Machine): Promise<Unfinished | null> {
   const live = new LiveVm(vm.id, machine, context.consoleOf(vm.id));
-  live.onRemoved = () => context.ports.close(vm.id);
   context.live.add(live);
-  await context.ports.restore(vm.id, vm.publish);
+  await restoreNetwork(context, vm, live);
   watchExit(context, live);
   return unfinishedWork(context, vm, live);
 }

@@ -1,4 +1,4 @@
-/** `vm set`: a VM's name and sizes. All that is asked for, or nothing; cut off anywhere, it is finished later (spec 4). */
+/** `vm set`: a VM's name, sizes and network. All that is asked for, or nothing; cut off anywhere, it is finished later (spec 4). */
 import { truncate } from "node:fs/promises";
 import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
@@ -9,15 +9,18 @@ import type { HostSize } from "../core/vm-defaults.ts";
 import { growStateDisk } from "../disk/state-disk.ts";
 import { configure, grow } from "../guest/index.ts";
 import { vmDirectory } from "../host/paths.ts";
+import { requireTools } from "../host/tools.ts";
+import { networkConfiguration } from "../network/addresses.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "./context.ts";
 import { checkFitsHost } from "./create.ts";
 import type { LiveVm } from "./live-vm.ts";
+import { switchNat } from "./network.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { UndoStack } from "./undo.ts";
 
 /** What can be changed. */
-export type VmSettings = Partial<Pick<VmRecord, "name" | "vcpu" | "memoryMib" | "diskBytes">>;
+export type VmSettings = Partial<Pick<VmRecord, "name" | "vcpu" | "memoryMib" | "diskBytes" | "nat">>;
 
 /**
  * What of the settings differs from the VM; the disk size in whole MiB. Pure.
@@ -25,7 +28,7 @@ export type VmSettings = Partial<Pick<VmRecord, "name" | "vcpu" | "memoryMib" | 
  */
 export function settingsToChange(vm: VmRecord, settings: VmSettings, host: HostSize): VmSettings {
   if (Object.keys(settings).length === 0) {
-    throw refused("nothing to change", "accepted: --name, --vcpu, --memory, --disk-size");
+    throw refused("nothing to change", "accepted: --name, --vcpu, --memory, --disk-size, --nat");
   }
   const wanted: VmSettings = {
     ...settings,
@@ -60,13 +63,14 @@ const refused = (problem: string, accepted: string) =>
 /**
  * Carries out what `settingsToChange` returned. The record is written first, marked as unsettled: whoever finds it so after
  * a crash finishes the work (`settleGuest`, `startVm`).
- * @throws vm_name_taken | no_space | guest errors; nothing is changed then, except that a disk whose guest has seen the new
+ * @throws vm_name_taken | no_space | nat_failed | host_packages_missing | guest errors; nothing is changed then, except that a disk whose guest has seen the new
  *   size keeps it: its filesystem grows at the next start
  */
 export async function setVm(context: VmContext, vm: VmRecord, change: VmSettings, work: Work): Promise<void> {
   if (Object.keys(change).length === 0) return;
   const live = context.live.get(vm.id);
   const session = live && (await live.guest()); // one that cannot be asked is told before anything is changed
+  if (change.nat) await requireTools("nat");
   const undo = new UndoStack();
   try {
     const former = Object.fromEntries(Object.keys(change).map((key) => [key, vm[key as keyof VmSettings]]));
@@ -78,6 +82,11 @@ export async function setVm(context: VmContext, vm: VmRecord, change: VmSettings
       undo.push(() => configure(session, { hostname: vm.name }));
       await configure(session, { hostname: change.name });
       checkpoint("set.renamed");
+    }
+    if (session && change.nat !== undefined) {
+      work.report.stage("network", change.nat ? "nat" : "none");
+      undo.push(() => switchNat(context, vm, session, vm.nat));
+      await switchNat(context, vm, session, change.nat);
     }
     if (change.diskBytes !== undefined) {
       work.report.stage("growing the disk", `to ${formatSize(change.diskBytes)}`);
@@ -95,7 +104,7 @@ export async function setVm(context: VmContext, vm: VmRecord, change: VmSettings
 
 /** Makes a running guest what its record says, whatever part of a `setVm` was done before it was cut off. */
 export async function settleGuest(context: VmContext, vm: VmRecord, live: LiveVm): Promise<void> {
-  await configure(await live.guest(), { hostname: vm.name });
+  await configure(await live.guest(), { hostname: vm.name, ...(await networkConfiguration(vm.nat)) });
   await growDisk(context, vm, live, new UndoStack());
   context.vms.update(vm.id, { unsettled: false });
 }

@@ -6,12 +6,14 @@ import type { Work } from "../core/stage.ts";
 import { growStateDisk } from "../disk/state-disk.ts";
 import { type GuestSession, grow, waitSystem } from "../guest/index.ts";
 import { vmDirectory } from "../host/paths.ts";
+import { requireTools } from "../host/tools.ts";
 import type { BootRecord, VmRecord } from "../store/vms.ts";
 import type { Accelerator, Driver, LaunchSpec } from "../vmm/driver.ts";
 import { configureGuest, type HostIdentity, hostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import { syncFiles } from "./file-sync.ts";
 import { LiveVm } from "./live-vm.ts";
+import { startNetwork } from "./network.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { watchExit } from "./watch-exit.ts";
 
@@ -61,6 +63,7 @@ async function startWithPorts(context: VmContext, vm: VmRecord, wait: WaitFor, w
   try {
     const { live, session, attempts } = await bootWithRetry(context, driver, spec, work);
     try {
+      await startNetwork(context, vm, live, work);
       await becomeRunning(context, vm, session, {
         launchedAt,
         attempts,
@@ -68,7 +71,6 @@ async function startWithPorts(context: VmContext, vm: VmRecord, wait: WaitFor, w
         files: file_sync,
         work,
       });
-      live.onRemoved = () => context.ports.close(vm.id);
       watchExit(context, live);
       if (wait === "system") await settle(session, work);
     } catch (error) {
@@ -121,7 +123,7 @@ async function becomeRunning(
 ): Promise<void> {
   checkpoint("start.greeted");
   const { env } = await context.images.get(vm.imageDigest);
-  await configureGuest(session, { name: vm.name, env }, start.identity);
+  await configureGuest(session, { name: vm.name, env, nat: vm.nat }, start.identity);
   await syncFiles(session, start.files, start.work);
   if (vm.unsettled) await grow(session, vm.diskBytes);
   start.work.signal.throwIfAborted();
@@ -154,6 +156,7 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
     context.drivers.select(vm.driver),
     context.ssh.publicKey(), // one that cannot be used is told before anything is booted
     context.ssh.refresh(), // it may be another one than before
+    vm.nat ? requireTools("nat") : undefined,
   ]);
   const directory = vmDirectory(context.paths, vm.id);
   if (vm.unsettled) await growStateDisk(stateDiskFile(directory), vm.diskBytes);

@@ -4,6 +4,7 @@ import { BangerError } from "../core/errors.ts";
 export interface DriverFeatures {
   readonly emulation: boolean;
   readonly nested: boolean;
+  readonly nat: boolean;
   readonly growDisk: boolean;
   readonly pause: boolean;
   readonly snapshot: boolean;
@@ -15,6 +16,7 @@ export type Feature = keyof DriverFeatures;
 export const FEATURES: Record<Feature, { readonly what: string; readonly option?: string }> = {
   emulation: { what: "Runs without KVM, in software, several times slower" },
   nested: { what: "Virtualization inside the guest", option: "--nested" },
+  nat: { what: "Outbound network without root", option: "--nat" },
   growDisk: { what: "The disk grows while the VM runs" },
   pause: { what: "Pause and resume in memory" },
   snapshot: { what: "Memory and devices are saved to files, and restored in a new process" },

@@ -11,7 +11,7 @@ import { temporaryFolder } from "../support/temporary.ts";
 const GUEST = fileURLToPath(new URL("../../guest", import.meta.url));
 const SECONDS = Number(process.env.BANGER_FUZZ_MS ?? 5000) / 1000;
 
-for (const target of ["fields", "mux", "tar-in"]) {
+for (const target of ["fields", "mux", "tar-in", "netguard"]) {
   test(`${target}: no input makes it crash, hang or touch memory that is not its own`, async (t) => {
     if (!(await findTool("clang"))) return t.skip("clang is not installed");
     const made = spawnSync("make", ["-s", "-C", GUEST, `build/fuzz-${target}`], { encoding: "utf8" });

@@ -42,6 +42,8 @@ export const vm = z
     disk_bytes: bytes,
     disk_used_bytes: bytes.describe("blocks that the disk takes on the host"),
     nested: z.boolean(),
+    nat: z.boolean().describe("outbound network"),
+    nat_problem: z.string().nullable().describe("why a running VM with nat has no outbound network"),
     publish: z.array(publishedPort),
     auto_remove: z.boolean().describe("deleted when the client that made it is done (--rm)"),
     ttl_ms: milliseconds.nullable().describe("how long after each start it is stopped (--ttl)"),
@@ -74,6 +76,7 @@ export const createVm = z
     memory_mib: z.int().min(LIMITS.memoryMib.min).max(LIMITS.memoryMib.max),
     disk_bytes: z.int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max),
     nested: z.boolean().optional(),
+    nat: z.boolean().optional().describe("outbound network; default false: none at all"),
     publish: publishPorts.optional().describe("ports of the host that lead into the guest while it runs"),
     start: z.boolean().optional().describe("default true"),
     wait: waitFor.optional(),
@@ -136,6 +139,7 @@ export const setVm = z
       .max(LIMITS.diskBytes.max)
       .optional()
       .describe("at least the present size, rounded up to whole MiB; a running guest has the room at once"),
+    nat: z.boolean().optional().describe("outbound network; a running guest has or loses it at once"),
   })
   .meta({ id: "SetVm" });
 

@@ -1,6 +1,6 @@
 import { checkName } from "../../core/ids.ts";
 import { BangerError } from "../../sdk/index.ts";
-import { define, json, parsed, quiet, type Values } from "../command.ts";
+import { choice, define, json, parsed, quiet, type Values } from "../command.ts";
 import { sizeOptions } from "../options/machine.ts";
 import { withProgress } from "../terminal/progress.ts";
 import { renderVm } from "./vm-show.ts";
@@ -8,15 +8,17 @@ import { renderVm } from "./vm-show.ts";
 const settingOptions = {
   name: parsed("--name <name>", "a new name, a DNS label; a running guest's hostname follows", checkName),
   ...sizeOptions,
+  nat: choice("--nat <state>", "outbound network; a running guest has or loses it at once", ["on", "off"]),
 };
 
 export default define({
   name: "vm set",
-  summary: "change a VM: its name, its sizes",
+  summary: "change a VM: its name, its sizes, its network",
   arguments: "<vm>",
   options: { ...settingOptions, quiet, json },
   examples: [
     ["banger vm set box --disk-size 20G", "disks only grow; a running guest has the room at once"],
+    ["banger vm set box --nat on", "a network from now on; off takes it away, connections too"],
     ["banger vm set box --vcpu 2 --memory 4G", "while it is stopped"],
     ["banger vm set box --name crate --disk-size 20G", "several at once: all of it or nothing"],
   ],
@@ -28,17 +30,18 @@ export default define({
   render: renderVm,
 });
 
-function settingsOf({ name, vcpu, memory, diskSize }: Values<typeof settingOptions>) {
+function settingsOf({ name, vcpu, memory, diskSize, nat }: Values<typeof settingOptions>) {
   const settings = {
     ...(name !== undefined && { name }),
     ...(vcpu !== undefined && { vcpu }),
     ...(memory !== undefined && { memoryMib: memory }),
     ...(diskSize !== undefined && { diskBytes: diskSize }),
+    ...(nat !== undefined && { nat: nat === "on" }),
   };
   if (Object.keys(settings).length > 0) return settings;
   throw BangerError.of("invalid_argument", {
     what: "vm set",
     problem: "nothing to change",
-    accepted: "accepted: --name, --vcpu, --memory, --disk-size",
+    accepted: "accepted: --name, --vcpu, --memory, --disk-size, --nat",
   });
 }

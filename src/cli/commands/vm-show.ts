@@ -32,6 +32,7 @@ export function renderVm(vm: Vm, { style, now }: View): string {
     ["vcpu", vm.vcpu],
     ["memory", formatSize(vm.memory_mib * MIB)],
     ["disk", `${usage(vm.disk_used_bytes, vm.disk_bytes)} used on this host`],
+    ["network", vm.nat ? `nat${vm.nat_problem === null ? "" : ` (not working: ${vm.nat_problem})`}` : "none"],
     ["ports", vm.publish.length > 0 ? vm.publish.map(portText).join(", ") : null],
     ["nested", vm.nested ? "yes" : null],
     ["workspace", vm.workspace ? workspace(vm.workspace) : null],

@@ -36,6 +36,7 @@ export const machineOptions = {
   kernel: text("--kernel <kernel>", "kernel to boot"),
   ...sizeOptions,
   driver: choice("--driver <driver>", "what runs the VM", ["auto", "firecracker", "qemu"]),
+  nat: flag("--nat", "outbound network; without it the VM has none at all"),
   publish: parsedList(
     "-p, --publish <[address:][host]:guest>",
     "a port of this host that leads into the guest; on loopback unless an address is given, a free one when host is left out (repeatable)",
@@ -100,7 +101,7 @@ export function completeMachine(
   defaultImage: string,
   host: HostSize,
 ): Machine {
-  const { name, image, kernel, driver, nested, publish, wait, ttl } = options;
+  const { name, image, kernel, driver, nested, nat, publish, wait, ttl } = options;
   checkDistinct(publish, "--publish");
   const machine = {
     image: image ?? defaultImage,
@@ -118,6 +119,7 @@ export function completeMachine(
     ...(kernel !== undefined && { kernel }),
     ...(driver !== undefined && { driver }),
     ...(nested && { nested }),
+    ...(nat && { nat }),
     ...(publish.length > 0 && { publish }),
     ...(wait !== undefined && { wait }),
     ...(ttl !== undefined && { ttlMs: ttl }),
@@ -165,6 +167,7 @@ export function specLine(machine: Machine, driver: DaemonStatus["driver"]): stri
     `${formatSize(machine.diskBytes)} disk`,
     `${driver.name}${accelerator}`,
     machine.image,
+    ...(machine.nat ? ["nat"] : []),
     ...(machine.publish ? [`ports ${machine.publish.map(formatMapping).join(", ")}`] : []),
   ];
   return `spec: ${parts.join(" | ")}`;

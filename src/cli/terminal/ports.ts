@@ -9,6 +9,11 @@ export function portText({ address, host_port, guest_port, problem }: PublishedP
   return `${where}${host_port}->${guest_port}${problem === null ? "" : ` (${problem})`}`;
 }
 
+/** `nat`, ports, both, or `-` for neither. */
+export function networkText({ nat, publish }: Vm): string {
+  return [...(nat ? ["nat"] : []), ...publish.map(portText)].join(", ") || "-";
+}
+
 /** Tells which ports were published, the chosen ones too. */
 export function notePublished(context: Context, vm: Vm): void {
   for (const { address, host_port, guest_port } of vm.publish) {

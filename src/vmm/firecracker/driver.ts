@@ -41,7 +41,7 @@ export function firecrackerDriver({ program, cache, accelerator }: FirecrackerSe
   };
   return {
     name: "firecracker",
-    features: { emulation: false, nested: false, growDisk: true, pause: true, snapshot: true },
+    features: { emulation: false, nested: false, nat: false, growDisk: true, pause: true, snapshot: true },
     maxVcpu: MAX_VCPU,
     probe: rememberStatus(() => probeFirecracker(program, accelerator)),
     launch: async (spec, signal) => {

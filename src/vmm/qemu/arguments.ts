@@ -1,7 +1,12 @@
 /** QEMU's command line for a VM. Pure. Socket names are relative: QEMU runs in the VM's folder, so their length never matters. */
 import type { LaunchSpec } from "../driver.ts";
 
-export const SOCKETS = { agent: "agent.sock", console: "console.sock", qmp: "qmp.sock" } as const;
+export const SOCKETS = {
+  agent: "agent.sock",
+  console: "console.sock",
+  qmp: "qmp.sock",
+  net: "net.sock",
+} as const;
 
 /** QEMU's id of the port that the agent opens. */
 export const AGENT_PORT = "agent-port";
@@ -30,6 +35,10 @@ export function qemuArguments(spec: LaunchSpec, tscKhz: number | null): string[]
     ...["-device", "virtio-rng-device", "-device", "virtio-serial-device"],
     ...listener("agent", SOCKETS.agent),
     ...["-device", `virtserialport,chardev=agent,name=banger.agent,id=${AGENT_PORT}`],
+    // Nobody connected: no network, its link is down. Who connects (src/network/nat.ts) carries the frames; QEMU itself stays in
+    // its jail without one. Frames of 64 KiB, because each costs the same.
+    ...["-netdev", `stream,id=net,server=on,addr.type=unix,addr.path=${SOCKETS.net}`],
+    ...["-device", "virtio-net-device,netdev=net,host_mtu=65520"],
     // Nobody connected: QEMU drops console output, so a guest never waits and the host's disk is never filled.
     ...listener("console", SOCKETS.console),
     ...["-serial", "chardev:console"],

@@ -27,7 +27,7 @@ export function qemuDriver({ program: configured, accelerator }: QemuSettings): 
   return {
     name: "qemu",
     maxVcpu: MAX_VCPU,
-    features: { emulation: true, nested: true, growDisk: true, pause: true, snapshot: true },
+    features: { emulation: true, nested: true, nat: true, growDisk: true, pause: true, snapshot: true },
     probe: rememberStatus(() => probeQemu(configured, accelerator)),
     launch: async (spec, signal) => start(await program(), spec, [], undefined, signal),
     restore: async (spec, folder, signal) => {

@@ -6,7 +6,8 @@ import { usableBubblewrap } from "../jail/bubblewrap.ts";
 import { findProgram } from "../program.ts";
 
 const PROGRAM = "qemu-system-x86_64";
-const OLDEST = 7;
+/** The first with `-netdev stream`. */
+const OLDEST = 7.2;
 
 /** @param configured `qemu_bin` of config.toml */
 export const findQemu = (configured: string | undefined) => findProgram(PROGRAM, "qemu_bin", configured);
@@ -27,13 +28,13 @@ export async function probeQemu(
     (error: Error) => error.message,
   );
   const version = /^QEMU emulator version (\d+)\.(\d+)\.(\d+)/.exec(said);
-  if (!version || Number(version[1]) < OLDEST) {
+  if (!version || Number(version[1]) + Number(version[2]) / 10 < OLDEST) {
     const what = version
       ? `QEMU ${version[1]}.${version[2]} is too old`
       : `${found.path} is not QEMU (${said.split("\n")[0]})`;
     return {
       usable: false,
-      reason: `${what}, QEMU ${OLDEST}.0 or newer is needed`,
+      reason: `${what}, QEMU ${OLDEST} or newer is needed`,
       fix: configured === undefined ? "install a newer QEMU" : "correct qemu_bin in config.toml",
       packages: [],
     };

@@ -21,6 +21,7 @@ const nothing = {
   diskSize: undefined,
   driver: undefined,
   nested: false,
+  nat: false,
   publish: [],
   wait: undefined,
   ttl: undefined,

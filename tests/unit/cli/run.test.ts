@@ -23,7 +23,7 @@ describe("is refused with code 2, without a daemon:", () => {
     ["vm run --dry-run", /--dry-run needs a path/],
     ["vm run . --branch a..b", /'a..b' cannot be a branch's name/],
     ["vm run . --branch new --from no-such-ref", /'no-such-ref' is no commit/],
-    ["vm run --nat", /unknown option '--nat'/],
+    ["vm run --bridge", /unknown option '--bridge'/],
     ["vm run -e =x -- true", /'' is not a variable's name/],
     ["vm run --timeout 0 -- true", /--timeout/],
     ["vm create --no-start --wait agent", /--no-start and --wait exclude each other/],

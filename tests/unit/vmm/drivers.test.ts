@@ -4,7 +4,14 @@ import type { Driver, DriverStatus } from "../../../src/vmm/driver.ts";
 import { Drivers } from "../../../src/vmm/drivers.ts";
 import type { DriverFeatures } from "../../../src/vmm/features.ts";
 
-const ALL: DriverFeatures = { emulation: true, nested: true, growDisk: true, pause: true, snapshot: true };
+const ALL: DriverFeatures = {
+  emulation: true,
+  nested: true,
+  nat: true,
+  growDisk: true,
+  pause: true,
+  snapshot: true,
+};
 const USABLE: DriverStatus = { usable: true, version: "1", accelerator: "kvm", why: "" };
 const ABSENT: DriverStatus = { usable: false, reason: "it is absent", fix: "get it", packages: [] };
 

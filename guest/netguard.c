@@ -1,0 +1,218 @@
+#include "netguard.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BUFFER 262144u
+#define WATCHERS 4
+#define ANSWER_MS 10000
+
+/* One direction: what was read waits in `in` until it is a whole frame, what may pass in `out` until it is written. */
+struct way {
+    int from, to;
+    bool guarded;
+    size_t in_len, out_len, out_at;
+    uint8_t in[BUFFER], out[BUFFER];
+};
+
+static struct way outward, inward;
+static int probe; /* a datagram socket that never sends */
+
+/* Routing knows this host's addresses at every moment: the source of a packet to one of them is that address itself. */
+static bool is_host(uint32_t address)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(address)}, from;
+    socklen_t len = sizeof from;
+    if (connect(probe, (struct sockaddr *)&to, sizeof to) != 0)
+        return errno != ENETUNREACH && errno != EHOSTUNREACH; /* a broadcast address: EACCES */
+    return getsockname(probe, (struct sockaddr *)&from, &len) != 0 || from.sin_addr.s_addr == to.sin_addr.s_addr;
+}
+
+static bool set_address(struct sockaddr_un *a, const char *path)
+{
+    memset(a, 0, sizeof *a);
+    a->sun_family = AF_UNIX;
+    if (strlen(path) >= sizeof a->sun_path)
+        return false;
+    strcpy(a->sun_path, path);
+    return true;
+}
+
+static int connect_to(const char *path)
+{
+    struct sockaddr_un a;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    return set_address(&a, path) && connect(fd, (struct sockaddr *)&a, sizeof a) == 0 ? fd : -1;
+}
+
+static int listen_on(const char *path)
+{
+    struct sockaddr_un a;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    unlink(path);
+    umask(077);
+    return set_address(&a, path) && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, WATCHERS) == 0 ? fd : -1;
+}
+
+/* What is left to do needs these calls alone; anything else ends the process. */
+static bool lock_down(void)
+{
+#define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+    struct sock_filter filter[] = {
+#if defined(__x86_64__)
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+#endif
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ALLOW(recvfrom), ALLOW(sendto), ALLOW(ppoll), ALLOW(accept4), ALLOW(close), ALLOW(connect), ALLOW(getsockname),
+#ifdef __NR_poll
+        ALLOW(poll),
+#endif
+        ALLOW(exit_group), ALLOW(rt_sigreturn),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+#undef ALLOW
+    struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* Asks passt for the gateway's hardware address: it is there when it answers, and has said why when it ends. */
+static bool passt_answers(int passt)
+{
+    uint8_t ask[4 + 42] = {[3] = 42, [16] = 8, 6, 0, 1, 8, 0, 6, 4, 0, 1}, answer[sizeof ask];
+    uint32_t guest = htonl(GUARD_GUEST), gateway = htonl(GUARD_GATEWAY);
+    memset(ask + 4, 0xff, 6);
+    memcpy(ask + 10, "\x52\x54\0\x12\x34\x56", 6);
+    memcpy(ask + 26, ask + 10, 6);
+    memcpy(ask + 32, &guest, 4);
+    memcpy(ask + 42, &gateway, 4);
+    struct pollfd p = {.fd = passt, .events = POLLIN};
+    return send(passt, ask, sizeof ask, MSG_NOSIGNAL) == sizeof ask && poll(&p, 1, ANSWER_MS) == 1 &&
+           recv(passt, answer, sizeof answer, MSG_WAITALL) == sizeof answer && answer[3] == 42 && answer[17] == 6;
+}
+
+/* The program as a child whose descriptor 3 is the other end of the socket that is returned; -1 = could not be started. */
+static int start(char **program)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(STDERR_FILENO, STDOUT_FILENO);
+        int end = fcntl(pair[1], F_DUPFD_CLOEXEC, 10); /* out of the way: it may be 3 already */
+        dup2(end, 3);
+        execv(program[0], program);
+        perror(program[0]);
+        _exit(127);
+    }
+    close(pair[1]);
+    return pid < 0 ? -1 : pair[0];
+}
+
+static void make_way(struct way *w, int from, int to, bool guarded)
+{
+    w->from = from;
+    w->to = to;
+    w->guarded = guarded;
+}
+
+static bool would_block(void)
+{
+    return errno == EAGAIN || errno == EINTR;
+}
+
+/* Reads when there is room and sorts out what may pass. False: the way is over. */
+static bool take(struct way *w)
+{
+    ssize_t n = recv(w->from, w->in + w->in_len, BUFFER - w->in_len, MSG_DONTWAIT);
+    if (n <= 0)
+        return n < 0 && would_block();
+    w->in_len += (size_t)n;
+    w->out_at = w->out_len = 0;
+    long used = (long)w->in_len;
+    if (w->guarded)
+        used = guard_filter(w->in, w->in_len, w->out, &w->out_len, is_host);
+    else
+        memcpy(w->out, w->in, w->out_len = w->in_len);
+    if (used < 0)
+        return false;
+    w->in_len -= (size_t)used;
+    memmove(w->in, w->in + used, w->in_len);
+    return true;
+}
+
+static bool give(struct way *w)
+{
+    ssize_t n = send(w->to, w->out + w->out_at, w->out_len - w->out_at, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0)
+        return would_block();
+    w->out_at += (size_t)n;
+    return true;
+}
+
+static bool step(struct way *w, short from, short to)
+{
+    if (w->out_at < w->out_len)
+        return to == 0 || give(w);
+    return from == 0 || (take(w) && (w->out_len == 0 || give(w)));
+}
+
+int netguard(const char *net, const char *control, char **program)
+{
+    int passt = start(program);
+    if (!passt_answers(passt)) {
+        fputs("passt did not answer\n", stderr);
+        return 1;
+    }
+    int vm = connect_to(net), listener = listen_on(control);
+    int watchers[WATCHERS];
+    int count = 0;
+    probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (vm < 0 || listener < 0 || probe < 0 || write(STDOUT_FILENO, "\n", 1) != 1 || !lock_down()) {
+        perror("network guard");
+        return 1;
+    }
+    make_way(&outward, vm, passt, true);
+    make_way(&inward, passt, vm, false);
+    for (;;) {
+        bool outward_full = outward.out_at < outward.out_len, inward_full = inward.out_at < inward.out_len;
+        struct pollfd p[3 + WATCHERS] = {
+            {.fd = vm, .events = (short)((outward_full ? 0 : POLLIN) | (inward_full ? POLLOUT : 0))},
+            {.fd = passt, .events = (short)((inward_full ? 0 : POLLIN) | (outward_full ? POLLOUT : 0))},
+            {.fd = count < WATCHERS ? listener : -1, .events = POLLIN},
+        };
+        for (int i = 0; i < count; i++)
+            p[3 + i] = (struct pollfd){.fd = watchers[i], .events = POLLIN};
+        if (poll(p, 3 + (nfds_t)count, -1) < 0 && errno != EINTR)
+            return 1;
+        const short readable = POLLIN | POLLHUP | POLLERR, writable = POLLOUT | POLLHUP | POLLERR;
+        if (!step(&outward, p[0].revents & readable, p[1].revents & writable) ||
+            !step(&inward, p[1].revents & readable, p[0].revents & writable))
+            return 0;
+        for (int i = count - 1; i >= 0; i--) {
+            char byte;
+            if (p[3 + i].revents == 0 || recv(watchers[i], &byte, 1, MSG_DONTWAIT) > 0)
+                continue;
+            close(watchers[i]);
+            watchers[i] = watchers[--count];
+        }
+        if (p[2].revents != 0 && (watchers[count] = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+            count++;
+    }
+}
