@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -20,6 +21,7 @@
 #define BUFFER 262144u
 #define WATCHERS 4
 #define ANSWER_MS 10000
+#define LOG_MAX 65536u
 
 /* One direction: what was read waits in `in` until it is a whole frame, what may pass in `out` until it is written. */
 struct way {
@@ -36,7 +38,11 @@ static int probe; /* a datagram socket that never sends */
 static bool is_host(uint32_t address)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(address)}, from;
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
     socklen_t len = sizeof from;
+    /* A socket that was connected before keeps the source it had then: it has to forget that first. */
+    if (connect(probe, &none, sizeof none) != 0)
+        return true;
     if (connect(probe, (struct sockaddr *)&to, sizeof to) != 0)
         return errno != ENETUNREACH && errno != EHOSTUNREACH; /* a broadcast address: EACCES */
     return getsockname(probe, (struct sockaddr *)&from, &len) != 0 || from.sin_addr.s_addr == to.sin_addr.s_addr;
@@ -117,6 +123,10 @@ static int start(char **program)
         dup2(STDERR_FILENO, STDOUT_FILENO);
         int end = fcntl(pair[1], F_DUPFD_CLOEXEC, 10); /* out of the way: it may be 3 already */
         dup2(end, 3);
+        /* Its log is a file: what it says beyond this is lost, and it goes on. */
+        const struct rlimit log = {.rlim_cur = LOG_MAX, .rlim_max = LOG_MAX};
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &log);
         execv(program[0], program);
         perror(program[0]);
         _exit(127);

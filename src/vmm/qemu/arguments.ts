@@ -35,7 +35,7 @@ export function qemuArguments(spec: LaunchSpec, tscKhz: number | null): string[]
     ...["-device", "virtio-rng-device", "-device", "virtio-serial-device"],
     ...listener("agent", SOCKETS.agent),
     ...["-device", `virtserialport,chardev=agent,name=banger.agent,id=${AGENT_PORT}`],
-    // Nobody connected: no network, its link is down. Who connects (src/network/nat.ts) carries the frames; QEMU itself stays in
+    // Nobody connected: what the guest sends is lost. Who connects (src/network/nat.ts) carries the frames; QEMU itself stays in
     // its jail without one. Frames of 64 KiB, because each costs the same.
     ...["-netdev", `stream,id=net,server=on,addr.type=unix,addr.path=${SOCKETS.net}`],
     ...["-device", "virtio-net-device,netdev=net,host_mtu=65520"],

@@ -36,6 +36,9 @@ test("root needs no newuidmap; optional tools are missed only when asked for", a
     code: "host_packages_missing",
     message: /mmdebstrap/,
   });
+  // Optional for the host, but not for whoever asks for a network.
+  assert.ok(!(await names(0, false)).includes("passt"));
+  await assert.rejects(requireTools("nat"), { code: "host_packages_missing", message: /passt/ });
 });
 
 test("subordinate ids count by name or number, and only 65536 in one range", () => {

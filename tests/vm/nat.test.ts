@@ -1,0 +1,199 @@
+/** `--nat`: what a guest reaches and what it does not, with real packets, to servers in a network namespace. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { promisify } from "node:util";
+import type { Sandbox } from "../../src/sdk/index.ts";
+import { makeHome } from "../support/home.ts";
+import { type OtherMachine, otherMachineMissing, startOtherMachine } from "../support/other-machine.ts";
+
+const run = promisify(execFile);
+const MIB = 1024 * 1024;
+
+/** Connects, asks for a number of bytes, prints them. An address that does not answer: nothing, after some seconds. */
+const FETCH = `
+  use IO::Socket::INET;
+  my ($to, $port, $count, $wait) = @ARGV;
+  my $s = IO::Socket::INET->new(PeerAddr => $to, PeerPort => $port, Timeout => $wait) or exit 1;
+  syswrite $s, "$count\\n";
+  print $b while sysread $s, $b, 65536;`;
+
+/** Packets made by hand, as root can: a TCP connection's first and a UDP one, from and to the addresses given, in pairs. */
+const CRAFT = `
+  use Socket;
+  my $port = shift;
+  socket(my $s, 17, 3, 0x0300) or die $!;
+  open my $f, "<", "/sys/class/net/eth0/ifindex"; my $index = <$f>;
+  my $link = pack "SniSCCa8", 17, 0x0800, $index, 0, 0, 6, "\\xff" x 6;
+  open my $m, "<", "/sys/class/net/eth0/address"; my $mac = pack "H12", join "", split /[:\\n]/, <$m>;
+  while (@ARGV) {
+    my ($from, $to) = map { inet_aton $_ } splice @ARGV, 0, 2;
+    for ([6, pack("nnNNCCnnn", ++$n + 40000, $port, 1, 0, 0x50, 2, 64240, 0, 0)], [17, pack("nnnn", $n + 40000, $port, 13, 0) . "hello"]) {
+      my ($protocol, $inner) = @$_;
+      my $ip = pack "CCnnnCCna4a4", 0x45, 0, 20 + length $inner, 1, 0, 64, $protocol, 0, $from, $to;
+      send $s, "\\xff" x 6 . $mac . pack("n", 0x0800) . $ip . $inner, 0, $link or die $!;
+    }
+  }`;
+
+describe("outbound network", { skip: await otherMachineMissing() }, async () => {
+  const home = await makeHome();
+  let other: OtherMachine;
+  let vm: Sandbox;
+  before(async () => {
+    other = await startOtherMachine();
+    vm = (await (await home.connect()).create({ name: "plain", memoryMib: 512 })).keep();
+  });
+  after(() => other.remove());
+
+  const fetch = (from: Sandbox, address = other.address, port = 7000, wait = 10) =>
+    from.exec(["perl", "-e", FETCH, address, String(port), "6", String(wait)]);
+  const craft = (from: Sandbox, port: number, pairs: readonly string[]) =>
+    from.exec(["perl", "-e", CRAFT, String(port), ...pairs]);
+  const guardOf = async ({ id }: Sandbox): Promise<number> =>
+    JSON.parse(await readFile(join(home.state, "vms", id, "nat.json"), "utf8")).pid;
+  const passtOf = async (of: Sandbox) =>
+    Number((await run("pgrep", ["-P", String(await guardOf(of))])).stdout);
+
+  test("there is none by default: no address, no route, no resolver, nothing that carries it", async () => {
+    const { text } = await vm.exec([
+      "sh",
+      "-c",
+      "ip -o addr | grep -v ' lo '; ip route; ip -6 route; cat /etc/resolv.conf",
+    ]);
+    assert.equal(text.trim(), "");
+    await assert.rejects(guardOf(vm), { code: "ENOENT" });
+    assert.notEqual((await fetch(vm, other.address, 7000, 2)).exitCode, 0);
+  });
+
+  test("a running VM is given one: TCP byte for byte, and names", async () => {
+    await vm.set({ nat: true });
+    assert.equal((await fetch(vm)).text, "banger");
+    const size = 10 * MIB;
+    const { text } = await vm.exec([
+      "sh",
+      "-c",
+      'perl -e "$1" "$2" 7000 "$3" 10 | sha256sum',
+      "sh",
+      FETCH,
+      other.address,
+      String(size),
+    ]);
+    assert.equal(text.split(" ")[0], createHash("sha256").update(Buffer.alloc(size, "banger")).digest("hex"));
+    const resolvers = await vm.exec(["cat", "/etc/resolv.conf"]);
+    assert.match(resolvers.text, /^nameserver \d/);
+    const name = await vm.exec([
+      "sh",
+      "-c",
+      `echo nameserver ${other.address} >/etc/resolv.conf; getent ahostsv4 some.example`,
+    ]);
+    assert.equal(name.text.split(" ")[0], other.address);
+  });
+
+  test("no address of this host is reached, also with packets made by hand", async (t) => {
+    const reached: string[] = [];
+    const tcp = createServer((socket) => {
+      reached.push(`tcp from ${socket.remoteAddress}`);
+      socket.end();
+    }).listen(0, "0.0.0.0");
+    t.after(() => tcp.close());
+    await once(tcp, "listening");
+    const { port } = tcp.address() as { port: number };
+    const udp = createSocket("udp4", (_, from) => reached.push(`udp from ${from.address}`)).bind(
+      port,
+      "0.0.0.0",
+    );
+    t.after(() => udp.close());
+    await once(udp, "listening");
+    const own = Object.values(networkInterfaces())
+      .flatMap((list) => list ?? [])
+      .filter(({ family }) => family === "IPv4")
+      .map(({ address }) => address);
+    assert.ok(own.includes(other.host));
+    const hosts = [...own, "10.0.2.2", "10.0.2.3", "0.0.0.0", "127.1.2.3", "169.254.169.254"];
+    // Connected to as programs do: 127.0.0.0/8 and 0.0.0.0 are the guest itself then.
+    const answers = await Promise.all(hosts.map((address) => fetch(vm, address, port, 3)));
+    assert.deepEqual(
+      hosts.filter((_, at) => answers[at]?.exitCode === 0),
+      [],
+    );
+    const self = "10.0.2.15";
+    const pairs = [...hosts, "10.0.2.255", "255.255.255.255", "224.0.0.1"].flatMap((to) => [self, to]);
+    const strange = ["127.0.0.1", "0.0.0.0", "10.0.2.2", other.host].flatMap((from) => [from, "127.0.0.1"]);
+    assert.equal((await craft(vm, port, [...pairs, ...strange])).exitCode, 0);
+    // The same program does reach what may be reached; and what it sent before was dealt with before.
+    const asked = other.asked();
+    assert.equal((await craft(vm, 7000, [self, other.address])).exitCode, 0);
+    assert.equal(await asked, "tcp");
+    assert.equal((await fetch(vm)).text, "banger");
+    assert.deepEqual(reached, []);
+  });
+
+  test("two VMs have the same address and do not see each other; one made with --nat has it after a restart, too", async () => {
+    await using second = await (await home.connect()).create({ name: "second", memoryMib: 512, nat: true });
+    assert.equal((await fetch(second)).text, "banger");
+    const frames = async () => (await second.exec(["cat", "/sys/class/net/eth0/statistics/rx_packets"])).text;
+    const before = await frames();
+    await craft(vm, 7000, ["10.0.2.15", "10.0.2.15", "10.0.2.2", "10.0.2.15", "10.0.2.15", "10.0.2.255"]);
+    await vm.exec(["sh", "-c", "ip neigh flush all; ping -c1 -W1 10.0.2.9"]);
+    assert.equal((await fetch(vm)).text, "banger");
+    assert.equal(await frames(), before);
+    const guard = await guardOf(second);
+    await second.restart();
+    assert.notEqual(await guardOf(second), guard);
+    assert.equal((await fetch(second)).text, "banger");
+  });
+
+  test("it outlives a daemon that is killed", async () => {
+    const guard = await guardOf(vm);
+    await home.killDaemon();
+    vm = (await (await home.connect()).get("plain")).keep();
+    assert.equal(await guardOf(vm), guard);
+    assert.equal((await fetch(vm)).text, "banger");
+    assert.equal((await vm.refresh()).nat_problem, null);
+  });
+
+  test("passt that is killed is started again; again and again is told", async () => {
+    for (let killed = 0; killed < 3; killed++) {
+      process.kill(await passtOf(vm), "SIGKILL");
+      assert.equal((await fetch(vm, other.address, 7000, 20)).text, "banger");
+    }
+    process.kill(await passtOf(vm), "SIGKILL");
+    assert.notEqual((await fetch(vm, other.address, 7000, 3)).exitCode, 0);
+    assert.match((await vm.refresh()).nat_problem ?? "", /ended by itself/);
+    assert.match((await home.run(["vm", "show", "plain"])).stdout, /nat \(not working: /);
+  });
+
+  test("it is turned on again, and off: its connections end, nothing is left, nothing is reached", async () => {
+    const on = await home.run(["vm", "set", "plain", "--nat", "on"]);
+    assert.deepEqual([on.code, on.stderr], [0, ""]);
+    const off = await home.run(["vm", "set", "plain", "--nat", "off"]);
+    assert.equal(off.code, 0, off.stderr);
+    const on2 = await home.run(["vm", "set", "plain", "--nat", "on"]);
+    assert.equal(on2.code, 0, on2.stderr);
+    assert.equal((await fetch(vm)).text, "banger");
+    const passt = await passtOf(vm);
+    await vm.set({ nat: false });
+    await assert.rejects(guardOf(vm), { code: "ENOENT" });
+    assert.doesNotMatch(await readFile(`/proc/${passt}/stat`, "latin1").catch(() => ""), /\) [^Z] /);
+    const { text } = await vm.exec([
+      "sh",
+      "-c",
+      "ip -4 -o addr | grep -v ' lo '; ip route; cat /etc/resolv.conf",
+    ]);
+    assert.equal(text.trim(), "");
+    // Whatever the guest's root sets up, there is nobody at the other end.
+    await vm.exec([
+      "sh",
+      "-c",
+      "ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2",
+    ]);
+    assert.notEqual((await fetch(vm, other.address, 7000, 2)).exitCode, 0);
+  });
+});
