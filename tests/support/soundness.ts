@@ -9,7 +9,7 @@ import { leftProcesses } from "./command.ts";
 import type { TestHome } from "./home.ts";
 import { monitorsOf } from "./monitors.ts";
 
-const SOCKETS = ["agent.sock", "console.sock", "qmp.sock"];
+const SOCKETS = ["agent.sock", "console.sock", "net.sock", "qmp.sock"];
 const FILES = ["state.ext4", "console.log", "console.log.1", "vmm.log"];
 const run = promisify(execFile);
 
