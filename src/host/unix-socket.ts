@@ -19,7 +19,10 @@ export async function withSocketAddress<T>(path: string, use: (address: string) 
   }
 }
 
-/** Connects to a unix socket; rejects with the system's error (ENOENT, ECONNREFUSED …). */
+/**
+ * Connects to a unix socket; rejects with the system's error (ENOENT, ECONNREFUSED …). A connection that breaks later is
+ * told by its `close`: an `error` that nobody happens to listen for at that moment must not end the daemon.
+ */
 export function connectUnix(path: string, signal?: AbortSignal): Promise<Socket> {
   return withSocketAddress(
     path,
@@ -28,6 +31,7 @@ export function connectUnix(path: string, signal?: AbortSignal): Promise<Socket>
         const socket = connect({ path: address, ...(signal ? { signal } : {}) });
         socket.once("connect", () => {
           socket.off("error", reject);
+          socket.on("error", () => {});
           resolve(socket);
         });
         socket.once("error", reject);

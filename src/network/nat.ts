@@ -84,6 +84,5 @@ async function guardOf(folder: string): Promise<ProcessIdentity | null> {
 
 async function watch(folder: string): Promise<Nat> {
   const control = await connectUnix(join(folder, CONTROL));
-  control.on("error", () => {}); // followed by close
   return { ended: new Promise((resolve) => control.resume().once("close", () => resolve())) };
 }

@@ -13,6 +13,8 @@ import { bubblewrapArguments, type Confinement, usableBubblewrap } from "./jail/
 
 const ANSWER_MS = 20_000;
 const REFUSED_MS = 5;
+/** A monitor that dies while one talks to it breaks its connections first and is known to have ended a moment later. */
+const DYING_MS = 500;
 const LOG = "vmm.log";
 /** Says in a monitor's environment which VM's folder it was started for. Nobody but its starter can set it. */
 const MARK = "BANGER_VM_FOLDER";
@@ -142,7 +144,11 @@ async function untilAnswering<M>(
           return finish(() => resolve(machine));
         } catch (error) {
           const { code, syscall } = error as NodeJS.ErrnoException;
-          if (syscall !== "connect") return finish(() => reject(error));
+          if (syscall !== "connect") {
+            // Its own end, when that is why, is told by `onExit` and says more.
+            await once(child, "exit", { signal: AbortSignal.timeout(DYING_MS) }).catch(() => {});
+            return finish(() => reject(error));
+          }
           // A socket is there but not listened on yet, or has no room for one more who waits. That changes nothing in the folder.
           if (code !== "ENOENT") again = await delay(REFUSED_MS, true);
         }

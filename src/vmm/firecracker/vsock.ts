@@ -60,7 +60,6 @@ function firstLine(socket: Socket): Promise<string> {
       }
     };
     const late = setTimeout(() => stop(() => reject(new Error("no answer"))), ANSWER_MS);
-    socket.on("error", () => {}); // followed by close
     socket.once("close", onClose);
     socket.on("readable", read);
   });
