@@ -226,7 +226,7 @@ describe("the Firecracker driver", () => {
     it.keep(found);
     assert.equal(await says(found, "echo found"), "found\n");
     assert.equal(await it.driver.adopt({ ...machine.handle, pidStart: "1" }), null);
-    endStrayMonitor(it.spec.directory);
+    await endStrayMonitor(it.spec.directory);
     await Promise.all([machine.exited, found.exited]);
     assert.equal(isAlive(machine.handle), false);
     assert.equal(await it.driver.adopt(machine.handle), null);
