@@ -47,6 +47,12 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/vm-restart.ts")),
   },
   {
+    name: "vm pause",
+    summary: "have VMs stand still in memory",
+    load: load(() => import("./commands/vm-pause.ts")),
+  },
+  { name: "vm resume", summary: "let paused VMs go on", load: load(() => import("./commands/vm-resume.ts")) },
+  {
     name: "vm kill",
     summary: "end VMs at once, without asking the guest",
     load: load(() => import("./commands/vm-kill.ts")),

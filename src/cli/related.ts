@@ -7,6 +7,8 @@ export const RELATED: Readonly<Record<string, readonly string[]>> = {
   "vm start": ["vm stop", "vm restart", "vm logs"],
   "vm stop": ["vm start", "vm kill", "vm delete"],
   "vm restart": ["vm start", "vm stop"],
+  "vm pause": ["vm resume", "vm stop"],
+  "vm resume": ["vm pause"],
   "vm kill": ["vm stop", "vm delete"],
   "vm set": ["vm create", "vm show"],
   "vm delete": ["vm stop", "vm list"],

@@ -163,6 +163,8 @@ function publishedPorts(vms: VmRepository, live: LiveVms, log: Log): PublishedPo
     connect: async (id, port) => {
       const vm = live.get(id);
       if (!vm) throw BangerError.of("guest_unreachable", { reason: "the VM does not run yet" });
+      if (vms.get(id)?.state === "paused")
+        throw BangerError.of("guest_unreachable", { reason: "the VM is paused" });
       return connectPort(await vm.guest(), port);
     },
     nameOf: (id) => vms.get(id)?.name,

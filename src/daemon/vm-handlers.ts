@@ -16,6 +16,8 @@ export function vmHandlers(context: VmContext, vms: VmService): Pick<Handlers, k
     startVm: async ({ params, body }) => vms.start(params.vm ?? "", body.wait ?? "agent"),
     stopVm: async ({ params, body }) => vms.stop(params.vm ?? "", body.timeout_ms),
     restartVm: async ({ params, body }) => vms.restart(params.vm ?? "", body),
+    pauseVm: async ({ params }) => vms.pause(params.vm ?? ""),
+    resumeVm: async ({ params }) => vms.resume(params.vm ?? ""),
     killVm: async ({ params, body }) => vms.kill(params.vm ?? "", body),
     setVm: async ({ params, body }) => vms.set(params.vm ?? "", body),
     getLogs: async ({ params, query }) => openLogs(context, vms.find(params.vm ?? "").id, query),

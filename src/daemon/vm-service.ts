@@ -27,9 +27,12 @@ import { deleteVm } from "../vm/delete.ts";
 import { killVm } from "../vm/kill.ts";
 import type { LiveVm } from "../vm/live-vm.ts";
 import { findVm } from "../vm/lookup.ts";
+import { pauseVm, resumeVm } from "../vm/pause.ts";
 import { settingsToChange, setVm } from "../vm/settings.ts";
 import { startVm } from "../vm/start.ts";
+import { requireState, wrongState } from "../vm/states.ts";
 import { DEFAULT_STOP_MS, stopVm } from "../vm/stop.ts";
+import { requireFeatures } from "../vmm/features.ts";
 import { describeVm } from "./describe-vm.ts";
 import type { Leases } from "./leases.ts";
 import type { Operations } from "./operations.ts";
@@ -157,6 +160,25 @@ export class VmService {
     );
   }
 
+  /** Has a running VM stand still in memory. One that does already stays so. */
+  pause(ref: string): Operation {
+    const vm = this.#inState(ref, ["running", "paused"], "running");
+    const live = this.#live(vm);
+    requireFeatures(this.#context.drivers.byName(vm.driver), ["pause"]);
+    return this.#operations.start("pause", vm.id, (work) =>
+      this.#context.busy.hold(vm, "pause", () => pauseVm(this.#context, vm, live, work)),
+    );
+  }
+
+  /** Lets a paused VM go on. One that runs is left alone. */
+  resume(ref: string): Operation {
+    const vm = this.#inState(ref, ["paused", "running"], "paused");
+    const live = this.#live(vm);
+    return this.#operations.start("resume", vm.id, (work) =>
+      this.#context.busy.hold(vm, "resume", () => resumeVm(this.#context, vm, live, work)),
+    );
+  }
+
   /** Stops a VM if it runs, and starts it. */
   restart(ref: string, { timeout_ms = DEFAULT_STOP_MS, wait = "agent" }: RestartVm): Operation {
     const vm = this.#inState(ref, ["running", "paused", "stopped", "error"], "running");
@@ -253,10 +275,10 @@ export class VmService {
     await this.#context.busy.idle(id);
   }
 
-  #inState(ref: string, states: readonly Vm["state"][], wanted: "running" | "stopped"): VmRecord {
+  #inState(ref: string, states: readonly Vm["state"][], wanted: "running" | "stopped" | "paused"): VmRecord {
     const vm = this.find(ref);
-    if (states.includes(vm.state)) return vm;
-    throw wrongState(vm, wanted);
+    requireState(vm, states, wanted);
+    return vm;
   }
 
   #live(vm: VmRecord): LiveVm {
@@ -264,9 +286,4 @@ export class VmService {
     if (!live) throw wrongState(vm, "running");
     return live;
   }
-}
-
-function wrongState(vm: VmRecord, wanted: "running" | "stopped"): BangerError {
-  const hint = wanted === "stopped" ? `banger vm stop ${vm.name}` : `banger vm start ${vm.name}`;
-  return BangerError.of("vm_wrong_state", { name: vm.name, state: vm.state, wanted, hint });
 }

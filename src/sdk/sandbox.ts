@@ -127,6 +127,18 @@ export class Sandbox implements AsyncDisposable {
     return this.refresh();
   }
 
+  /** Has it stand still in memory; `resume` lets it go on. Commands in it and connections into it wait. @throws vm_wrong_state */
+  async pause(following: FollowOptions = {}): Promise<Vm> {
+    await this.#perform("POST", "/pause", undefined, following);
+    return this.refresh();
+  }
+
+  /** Lets it go on where it was, its clock put right. */
+  async resume(following: FollowOptions = {}): Promise<Vm> {
+    await this.#perform("POST", "/resume", undefined, following);
+    return this.refresh();
+  }
+
   /** Ends its monitor by a signal (KILL), without asking the guest; resolves when it is gone. @throws vmm_survived */
   async kill(signal: KillSignal = "KILL", following: FollowOptions = {}): Promise<Vm> {
     const body: KillVm = { signal };

@@ -1,7 +1,7 @@
 /**
  * When running VMs are to be stopped: `--ttl` after their start, and `auto_stop_after` of being idle. Idle is a VM into which
  * no stream of use is open (src/guest/use.ts): no command, no file transfer, no connection; processes that run on in the
- * guest by themselves do not count. One timer waits for the next deadline of all; nothing wakes up in between.
+ * guest by themselves do not count. A paused VM's lifetime goes on, and it is not idle. One timer waits for the next deadline of all; nothing wakes up in between.
  */
 import type { VmRecord, VmRepository } from "../store/vms.ts";
 
@@ -18,9 +18,10 @@ export function deadlineOf(
   vm: Pick<VmRecord, "state" | "startedAt" | "ttlMs" | "idleSince">,
   autoStopMs: number,
 ): Deadline | null {
-  if (vm.state !== "running") return null;
+  if (vm.state !== "running" && vm.state !== "paused") return null;
   const ttl = vm.ttlMs !== null && vm.startedAt !== null ? vm.startedAt + vm.ttlMs : Number.POSITIVE_INFINITY;
-  const idle = autoStopMs > 0 && vm.idleSince !== null ? vm.idleSince + autoStopMs : Number.POSITIVE_INFINITY;
+  const countsIdle = autoStopMs > 0 && vm.state === "running";
+  const idle = countsIdle && vm.idleSince !== null ? vm.idleSince + autoStopMs : Number.POSITIVE_INFINITY;
   const at = Math.min(ttl, idle);
   return Number.isFinite(at) ? { at, why: ttl <= idle ? "ttl" : "idle" } : null;
 }

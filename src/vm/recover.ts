@@ -113,10 +113,19 @@ async function carryOut(
   }
 }
 
+/** A pause, resume or snapshot that was cut off left the machine otherwise than its record says: the record counts. */
+async function equalPause(context: VmContext, vm: VmRecord, live: LiveVm): Promise<void> {
+  const { machine } = live;
+  await (vm.state === "paused" ? machine.pause() : machine.resume()).catch((error: unknown) =>
+    context.log.warn({ vm: vm.id, err: error }, "the machine could not be paused or resumed"),
+  );
+}
+
 async function adopt(context: VmContext, vm: VmRecord, machine: Machine): Promise<Unfinished | null> {
   const live = new LiveVm(vm.id, machine, context.consoleOf(vm.id));
   context.live.add(live);
   await restoreNetwork(context, vm, live);
   watchExit(context, live);
+  await equalPause(context, vm, live);
   return unfinishedWork(context, vm, live);
 }

@@ -53,7 +53,7 @@ export function settingsToChange(vm: VmRecord, settings: VmSettings, host: HostS
     name: vm.name,
     state: vm.state,
     wanted: machine ? "stopped (for --vcpu and --memory)" : "running or stopped",
-    hint: `banger vm stop ${vm.name}`,
+    hint: `banger vm ${vm.state === "paused" && !machine ? "resume" : "stop"} ${vm.name}`,
   });
 }
 

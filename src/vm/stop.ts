@@ -27,6 +27,7 @@ export async function stopVm(
     context.vms.update(vm.id, { state: "stopping" });
     checkpoint("stop.recorded");
     live.ending = true;
+    if (vm.state === "paused" && timeoutMs > 0) await live.machine.resume().catch(() => {}); // else it is ended by force
     const orderly = timeoutMs > 0 && (await powerOffWithin(live, timeoutMs, work));
     if (!orderly) {
       if (timeoutMs > 0) work.report.notice("the guest did not power off in time; its monitor was ended");

@@ -10,7 +10,7 @@ export function watchExit(context: VmContext, live: LiveVm): void {
     if (live.ending) return;
     const record = context.vms.get(live.id);
     // `starting` and `stopping` have a pipeline that watches the machine itself and records what it means.
-    if (record?.state !== "running") return;
+    if (record?.state !== "running" && record?.state !== "paused") return;
     context.log.warn({ vm: live.id, reason: exit.reason }, "monitor ended");
     context.vms.update(live.id, { state: "stopped", reason: exit.reason, machine: null });
   });

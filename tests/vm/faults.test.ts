@@ -76,6 +76,22 @@ describe("killed at every checkpoint", async () => {
       await assertChanged(vm);
     }
 
+    for (const point of pointsOf("pause")) {
+      banger = await cutOff(point, ["vm", "pause", vm.name]);
+      vm = await banger.get(vm.id);
+      assert.equal(vm.state, point === "pause.recorded" ? "paused" : "running", point);
+      await vm.resume();
+      await vm.exec(["true"]);
+    }
+    for (const point of pointsOf("resume")) {
+      await vm.pause();
+      banger = await cutOff(point, ["vm", "resume", vm.name]);
+      vm = await banger.get(vm.id);
+      assert.equal(vm.state, point === "resume.recorded" ? "running" : "paused", point);
+      await vm.resume();
+      await vm.exec(["true"]);
+    }
+
     for (const point of pointsOf("recover")) {
       await home.killDaemon();
       faults.arm({ point, victim: "daemon" });
@@ -127,6 +143,8 @@ describe("killed at every checkpoint", async () => {
       await shoot(point, change(vm.name));
       assert.equal(vm.state, "stopped");
     }
+    await vm.start();
+    assert.equal((await shoot("pause.stopped", ["vm", "pause", vm.name])).state, "stopped");
     for (const point of pointsOf("stop")) {
       await vm.start();
       const { state } = await shoot(point, ["vm", "stop", vm.name]);

@@ -60,6 +60,20 @@ export const vmsRoutes = {
     ...starts,
   },
 
+  pauseVm: {
+    method: "POST",
+    path: "/v1/vms/{vm}/pause",
+    summary: "Have a running VM stand still in memory",
+    ...starts,
+  },
+
+  resumeVm: {
+    method: "POST",
+    path: "/v1/vms/{vm}/resume",
+    summary: "Let a paused VM go on, its clock put right",
+    ...starts,
+  },
+
   killVm: {
     method: "POST",
     path: "/v1/vms/{vm}/kill",

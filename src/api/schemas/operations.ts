@@ -36,6 +36,8 @@ export const operation = z
       "start",
       "stop",
       "restart",
+      "pause",
+      "resume",
       "kill",
       "set",
       "delete",

@@ -131,6 +131,8 @@ function values(
 const STATES: Readonly<Record<string, NameKind>> = {
   "vm start": "stopped VMs",
   "vm stop": "running VMs",
+  "vm pause": "running VMs",
+  "vm resume": "paused VMs",
   "vm exec": "running VMs",
   "vm ssh": "running VMs",
   "vm attach": "running VMs",

@@ -1,8 +1,8 @@
 /** Names that only the daemon knows. It is asked when it runs; completion never starts it. */
-import type { Banger } from "../../sdk/index.ts";
+import type { Banger, VmState } from "../../sdk/index.ts";
 import type { Candidate } from "./candidates.ts";
 
-export type NameKind = "VMs" | "running VMs" | "stopped VMs" | "images" | "kernels";
+export type NameKind = "VMs" | "running VMs" | "paused VMs" | "stopped VMs" | "images" | "kernels";
 export type Names = (kind: NameKind) => Promise<readonly Candidate[]>;
 
 /** Somebody waits with a finger on the Tab key. */
@@ -19,6 +19,12 @@ export function askDaemon(connect: () => Promise<Banger>): Names {
   };
 }
 
+const STATES: Readonly<Partial<Record<NameKind, readonly VmState[]>>> = {
+  "running VMs": ["running"],
+  "paused VMs": ["paused"],
+  "stopped VMs": ["stopped", "error"],
+};
+
 async function ask(banger: Banger, kind: NameKind): Promise<Candidate[]> {
   if (kind === "images" || kind === "kernels") {
     const entries = await banger[kind].list({ available: true });
@@ -28,10 +34,7 @@ async function ask(banger: Banger, kind: NameKind): Promise<Candidate[]> {
     ];
   }
   const vms = (await banger.list()).map((sandbox) => sandbox.info);
-  const fitting = vms.filter(
-    ({ state }) =>
-      kind === "VMs" ||
-      (kind === "running VMs" ? state === "running" : state === "stopped" || state === "error"),
-  );
+  const states = STATES[kind];
+  const fitting = vms.filter(({ state }) => states?.includes(state) ?? true);
   return fitting.map(({ name, state, image }) => ({ value: name, about: `${state}, ${image.name}` }));
 }

@@ -19,6 +19,8 @@ describe("a VM's deadline", () => {
 
   test("does not come while it is used, nor when it does not run", () => {
     assert.equal(deadlineOf(running({ idleSince: null }), 50), null);
+    assert.equal(deadlineOf(running({ state: "paused", idleSince: 100 }), 50), null);
+    assert.deepEqual(deadlineOf(running({ state: "paused", ttlMs: 1 }), 0), { at: 1, why: "ttl" });
     assert.equal(deadlineOf(vmRecord({ ttlMs: 1, startedAt: 0, idleSince: 0 }), 50), null);
   });
 });
