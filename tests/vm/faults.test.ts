@@ -13,6 +13,7 @@ const SMALL = ["--vcpu", "1", "--memory", "256M", "--disk-size", "256M"];
 
 /** The points of a pipeline, in order. */
 const pointsOf = (pipeline: string) => CHECKPOINTS.filter((point) => point.startsWith(`${pipeline}.`));
+const LIVE = ["starting", "running", "paused", "stopping"];
 /** Before these there is no monitor that a record knows. */
 const UNKNOWN_MONITOR: readonly Checkpoint[] = ["start.recorded", "start.spawned", "start.launched"];
 
@@ -129,6 +130,12 @@ describe("killed at every checkpoint", async () => {
       faults.arm(fault);
       await faults.run(act);
       faults.assertHappened(fault);
+      // What was asked for may have ended well before the monitor's end was noticed.
+      await untilHolds(
+        `${point}: noticed`,
+        home.state,
+        async () => !LIVE.includes((await vm.refresh()).state),
+      );
       await assertSound(banger, home);
       return vm.refresh();
     };
