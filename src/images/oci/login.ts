@@ -1,8 +1,8 @@
 /** Logging in to a registry: Basic, or a token from the service that the registry names. */
 import { z } from "zod";
+import { isLoopback } from "../../core/loopback.ts";
+import { type Ask, type HttpClient, readBody } from "../../host/http.ts";
 import type { Credentials } from "./credentials.ts";
-import { type Ask, type HttpClient, readBody } from "./http.ts";
-import { isLoopback } from "./reference.ts";
 
 const MAX_REPLY = 1024 * 1024;
 

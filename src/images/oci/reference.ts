@@ -61,9 +61,3 @@ export function familiarName(reference: Reference): string {
 
 /** Host (and port) of a registry's API. */
 export const apiHost = (registry: string): string => (registry === HUB ? "registry-1.docker.io" : registry);
-
-/** Whether a host (with or without port) is this machine: only such a registry may be spoken to without TLS. */
-export function isLoopback(host: string): boolean {
-  const name = host.replace(/:\d+$/, "");
-  return name === "localhost" || name === "[::1]" || /^127(\.\d{1,3}){3}$/.test(name);
-}

@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 import { BangerError, clean } from "../../core/errors.ts";
+import { isLoopback } from "../../core/loopback.ts";
+import { type Answer, type Ask, asHttpError, HttpClient, HttpError, readBody } from "../../host/http.ts";
 import { findCredentials } from "./credentials.ts";
-import { type Answer, type Ask, asHttpError, HttpClient, HttpError, readBody } from "./http.ts";
 import { LoginError, RegistryLogin } from "./login.ts";
 import { INDEX_TYPES, MANIFEST_TYPES, MAX_DOCUMENT } from "./manifest.ts";
-import { apiHost, DIGEST, familiarName, isLoopback, type Reference } from "./reference.ts";
+import { apiHost, DIGEST, familiarName, type Reference } from "./reference.ts";
 
 /** Tries of one request, and of one blob in a row without a single byte. */
 const TRIES = 5;

@@ -1,7 +1,7 @@
 /** Registries and files of this host as sources of images. */
 import type { Work } from "../../core/stage.ts";
 import type { ContentStore } from "../../host/content-store.ts";
-import { hashParts } from "../../host/hash.ts";
+import { contentDigest } from "../bundle.ts";
 import { Manifest } from "../manifest.ts";
 import { assembleImage } from "./assemble.ts";
 import type { Layer, LayerStore } from "./layer-store.ts";
@@ -98,11 +98,7 @@ async function publish(
   return images.add(async (folder) => {
     const assembly = { ref: facts.name, layers, folder: settings.run.workingDirectory };
     const rootfs = await assembleImage(assembly, store, folder, work);
-    // Two images may have the same files and differ in what they run.
-    const digest = hashParts([
-      ["rootfs", rootfs.digest],
-      ["settings", JSON.stringify(settings)],
-    ]);
+    const digest = contentDigest(rootfs.digest, settings);
     const manifest = Manifest.parse({
       layout: 1,
       ...facts,

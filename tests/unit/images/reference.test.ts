@@ -1,7 +1,8 @@
 /** Names of images in registries. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { familiarName, isLoopback, parseReference } from "../../../src/images/oci/reference.ts";
+import { isLoopback } from "../../../src/core/loopback.ts";
+import { familiarName, parseReference } from "../../../src/images/oci/reference.ts";
 
 const digest = `sha256:${"a".repeat(64)}`;
 

@@ -1,5 +1,5 @@
 /**
- * HTTP for registries: redirects that never carry credentials to another host nor leave TLS, answers that may stall for
+ * HTTP for registries and catalogs: redirects that never carry credentials to another host nor leave TLS, answers that may stall for
  * a bounded time, certificates of the system, of Node and of Docker's and Podman's certs.d.
  */
 import { readdir, readFile } from "node:fs/promises";
@@ -8,7 +8,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { getCACertificates } from "node:tls";
-import { isLoopback } from "./reference.ts";
+import { isLoopback } from "../core/loopback.ts";
 
 const MAX_REDIRECTS = 5;
 
