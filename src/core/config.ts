@@ -3,6 +3,7 @@
  * docs/config.md is made of it (`npm run docs`) and tested to be current.
  */
 import { z } from "zod";
+import { catalogSource } from "./catalog-source.ts";
 import { keyName, lineOf } from "./config-lines.ts";
 import { BangerError } from "./errors.ts";
 import { fileSync } from "./file-sync.ts";
@@ -32,6 +33,8 @@ const program = (what: string) =>
 
 /** Each is copied at each start. */
 const MAX_SYNCED = 100;
+/** Each is asked when an image is looked for that is not here. */
+const MAX_CATALOGS = 20;
 const duration = z.union([z.literal(0), z.literal("0"), z.string()]).transform((value, context) => {
   if (value === 0 || value === "0") return 0;
   try {
@@ -88,6 +91,7 @@ export const configSchema = z.strictObject({
       disk_size: size(GIB).optional().describe("Disk, a bare number is GiB; without it 8G."),
     })
     .default({}),
+  catalogs: z.array(catalogSource).max(MAX_CATALOGS, `at most ${MAX_CATALOGS} entries`).default([]),
   file_sync: z.array(fileSync).max(MAX_SYNCED, `at most ${MAX_SYNCED} entries`).default([]),
 });
 
@@ -116,6 +120,7 @@ export function parseConfig(value: unknown, file: string, text: string): Config 
 function knownKeys(table: readonly string[]): string {
   const shapes: Readonly<Record<string, object>> = {
     vm_defaults: configSchema.shape.vm_defaults.unwrap().shape,
+    catalogs: catalogSource.shape,
     file_sync: fileSync.shape,
   };
   const shape = (table[0] !== undefined && shapes[table[0]]) || configSchema.shape;

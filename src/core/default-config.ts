@@ -11,5 +11,6 @@ export const DEFAULT_CONFIG: Config = {
   auto_stop_after: 0,
   stats_interval: 2000,
   vm_defaults: {},
+  catalogs: [],
   file_sync: [],
 };

@@ -36,7 +36,8 @@ export function effectiveValues(
   });
   return Object.keys(configSchema.shape).flatMap((name): EffectiveValue[] => {
     if (name === "vm_defaults") return defaultSizes(sizes, (written.vm_defaults ?? {}) as object, fromFile);
-    if (name === "file_sync") return synced(config, (written.file_sync ?? []) as object[], fromFile);
+    if (name === "file_sync" || name === "catalogs")
+      return entries(name, config, (written[name] ?? []) as object[], fromFile);
     if (Object.hasOwn(written, name)) return [fromFile([name], written[name])];
     return [{ key: name, value: config[name as keyof Config] ?? null, from: "builtin", line: null }];
   });
@@ -63,14 +64,21 @@ function exactSize(bytes: number): string {
 }
 
 /** Every part of every entry, also the mode that nobody wrote. */
-function synced(config: Config, written: readonly object[], fromFile: FromFile): EffectiveValue[] {
-  if (config.file_sync.length === 0) return [{ key: "file_sync", value: [], from: "builtin", line: null }];
-  return config.file_sync.flatMap(({ host, guest, mode }, index) => {
-    const values = { host, guest, mode: mode.toString(8).padStart(4, "0") };
-    return Object.entries(values).map(([name, value]): EffectiveValue => {
-      const path = ["file_sync", String(index), name];
-      if (Object.hasOwn(written[index] ?? {}, name)) return fromFile(path, value);
+function entries(
+  name: "file_sync" | "catalogs",
+  config: Config,
+  written: readonly object[],
+  fromFile: FromFile,
+): EffectiveValue[] {
+  const all = config[name].map((entry) =>
+    "mode" in entry ? { ...entry, mode: entry.mode.toString(8).padStart(4, "0") } : entry,
+  );
+  if (all.length === 0) return [{ key: name, value: [], from: "builtin", line: null }];
+  return all.flatMap((entry, index) =>
+    Object.entries(entry).map(([part, value]): EffectiveValue => {
+      const path = [name, String(index), part];
+      if (Object.hasOwn(written[index] ?? {}, part)) return fromFile(path, value);
       return { key: keyName(path), value, from: "builtin", line: null };
-    });
-  });
+    }),
+  );
 }

@@ -6,6 +6,7 @@ import { createWriteStream } from "node:fs";
 import { uptime } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
+import { Catalogs } from "../catalog/catalogs.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
 import { silent } from "../core/stage.ts";
 import { ensureAgentBinary } from "../disk/agent-binary.ts";
@@ -114,6 +115,7 @@ function makeContext(
   const live = new LiveVms();
   const vms = new VmRepository(database);
   const kernels = new KernelStore({ paths });
+  const catalogs = new Catalogs({ paths, sources: () => config.current.catalogs });
   const drivers = configuredDrivers(config, {
     cache: paths.cache,
     anyKernel: async () => (await kernels.list())[0]?.vmlinuz ?? null,
@@ -131,7 +133,8 @@ function makeContext(
     },
     vms,
     workspaces: new WorkspaceRepository(database),
-    images: new ImageStore({ paths }),
+    catalogs,
+    images: new ImageStore({ paths, catalogs }),
     kernels,
     bootFiles: bootFiles(paths),
     get drivers() {

@@ -1,5 +1,6 @@
 /** Routes of images and kernels. */
 import type { Image, Kernel } from "../api/schemas.ts";
+import type { Catalogs } from "../catalog/catalogs.ts";
 import type { ImageStore } from "../images/store.ts";
 import type { KernelStore } from "../kernels/store.ts";
 import type { VmContext } from "../vm/context.ts";
@@ -7,6 +8,7 @@ import type { Operations } from "./operations.ts";
 import type { Handlers } from "./server.ts";
 
 export interface Stores {
+  readonly catalogs: Catalogs;
   readonly images: ImageStore;
   readonly kernels: KernelStore;
 }
@@ -38,6 +40,7 @@ export function storeHandlers(
     },
     pullImage: async ({ body }) =>
       operations.start("image_pull", body.name, async (work) => {
+        await context.readConfig();
         await context.supplies.use(() => context.images.pull(body.name, work));
       }),
     listKernels: async ({ query }) => {
@@ -57,6 +60,7 @@ export function storeHandlers(
     },
     pullKernel: async ({ body }) =>
       operations.start("kernel_pull", body.name, async (work) => {
+        await context.readConfig();
         await context.supplies.use(() => context.kernels.ensure(body.name, work));
       }),
   };

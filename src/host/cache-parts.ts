@@ -8,6 +8,8 @@ import type { Paths } from "./paths.ts";
 const MEANING: Readonly<Record<string, string>> = {
   agent: "the guest agent, compiled",
   apt: "package lists and downloads of kernels",
+  catalogs: "catalogs, as last fetched",
+  downloads: "bundles of catalogs on their way",
   initramfs: "boot files",
   layers: "layers of images from registries",
   node: "banger's own program, compiled",

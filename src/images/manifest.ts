@@ -23,12 +23,14 @@ export const Manifest = z.object({
   name: z.string().max(600),
   digest: hex,
   description: z.string().max(200),
-  source: z.enum(["recipe", "registry", "import"]),
-  /** Where it is from: for a registry's image the digest that its name stood for. */
+  source: z.enum(["recipe", "registry", "import", "catalog"]),
+  /** Where it is from: for a registry's image the digest that its name stood for, for a catalog's the sha256 of its bundle. */
   origin: z.string().max(600).default(""),
   init: z.string().startsWith("/").max(4096).nullable(),
   env: z.record(z.string(), z.string()),
   run: RunSettings.default(NO_SETTINGS),
+  /** The kernel that a catalog's image is made for; null: any. */
+  kernel: z.string().max(64).nullable().default(null),
   sizeBytes: z.number().int().nonnegative(),
   createdAt: z.string().max(40),
 });

@@ -1,11 +1,13 @@
 /** The images on this host: `<state>/images/<digest>/{rootfs.squashfs,manifest.json}`, and where others come from. */
 import { join } from "node:path";
+import { Catalogs, type Offer } from "../catalog/catalogs.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { ContentStore, type StoredPart } from "../host/content-store.ts";
 import type { Paths } from "../host/paths.ts";
 import { SharedWork } from "../host/shared-work.ts";
 import { buildImage } from "./build.ts";
+import { installImage } from "./bundle.ts";
 import { type Image, Manifest } from "./manifest.ts";
 import { LayerStore } from "./oci/layer-store.ts";
 import { familiarName, parseReference } from "./oci/reference.ts";
@@ -49,10 +51,17 @@ export class ImageStore {
   readonly #store: ContentStore<Manifest>;
   readonly #stores: Stores;
   readonly #registry: RegistryOptions;
+  readonly #catalogs: Catalogs;
   readonly #work = new SharedWork<Image>();
 
-  constructor(options: { readonly paths: Paths; readonly registry?: RegistryOptions }) {
+  /** @param options without `catalogs` there are none */
+  constructor(options: {
+    readonly paths: Paths;
+    readonly registry?: RegistryOptions;
+    readonly catalogs?: Catalogs;
+  }) {
     const { paths } = options;
+    this.#catalogs = options.catalogs ?? new Catalogs({ paths, sources: () => [] });
     this.#store = new ContentStore(
       join(paths.state, "images"),
       (json) => Manifest.safeParse(json).data ?? null,
@@ -80,16 +89,21 @@ export class ImageStore {
     return this.#store.remove(digest);
   }
 
-  /** Images that `ensure` can make without a registry. */
+  /** Images that `ensure` can make without a registry: those of recipes, and of catalogs as they were last fetched. */
   async listAvailable(): Promise<AvailableImage[]> {
-    const recipes = await listRecipes();
-    return Promise.all(
-      recipes.map(async (recipe) => ({
-        name: recipe.name,
-        description: recipe.description,
-        installed: (await this.#current(recipe)) !== null,
-      })),
-    );
+    const recipes = (await listRecipes()).map(async (recipe) => ({
+      name: recipe.name,
+      description: recipe.description,
+      installed: (await this.#current(recipe)) !== null,
+    }));
+    const offers = (await this.#catalogs.offers("image")).map(async (offer) => ({
+      name: offer.name,
+      description: offer.description || `from ${offer.catalog}`,
+      installed: (await this.#ofOffer(offer)) !== null,
+    }));
+    const all = await Promise.all([...recipes, ...offers]);
+    // A name is the first one's that has it.
+    return all.filter(({ name }, at) => all.findIndex((other) => other.name === name) === at);
   }
 
   /** The image of a digest, as recorded by a VM. @throws image_not_found */
@@ -107,20 +121,32 @@ export class ImageStore {
   }
 
   /**
-   * The image that a name stands for: one that is here, else a recipe's, else a registry's. It is obtained when it is not
+   * The image that a name stands for: one that is here, else a recipe's, a catalog's, a registry's. It is obtained when it is not
    * here yet or its recipe has changed; asked for twice at once it is obtained once. One that is here needs no network.
-   * @throws invalid_argument | image_build_failed | host_packages_missing | no_space, and those of registries
+   * @throws invalid_argument | image_build_failed | host_packages_missing | no_space, and those of catalogs and registries
    */
   async ensure(ref: string, work: Work): Promise<Image> {
     const recipe = await readRecipe(ref);
     if (recipe) return (await this.#current(recipe)) ?? this.#build(recipe, work);
-    return (await this.#here(ref)) ?? this.#fetch(ref, work).catch((error) => notHere(ref, error));
+    const here = await this.#here(ref);
+    if (here) return here;
+    const offer = await this.#catalogs.find("image", ref, work);
+    if (offer) return this.#install(offer, work);
+    return this.#fetch(ref, work).catch((error) => notHere(ref, error));
   }
 
-  /** As `ensure`, but a registry's image is obtained again when its name stands for another one by now. @throws as `ensure` */
+  /**
+   * As `ensure`, but an image of a catalog or registry is obtained again when its name stands for another one by now.
+   * @throws catalog_entry_missing, and as `ensure`
+   */
   async pull(ref: string, work: Work): Promise<Image> {
     if (await readRecipe(ref)) return this.ensure(ref, work);
+    const offer = await this.#catalogs.find("image", ref, work);
+    if (offer) return (await this.#ofOffer(offer)) ?? this.#install(offer, work);
     const here = await this.#here(ref);
+    if (here?.source === "catalog" && here.name === ref) {
+      throw BangerError.of("catalog_entry_missing", { kind: "image", name: ref });
+    }
     if (here && (await isCurrent(parseReference(ref), here.origin, work, this.#registry))) return here;
     return this.#fetch(ref, work);
   }
@@ -184,6 +210,21 @@ export class ImageStore {
       });
       await this.#store.setName(recipe.name, { digest: manifest.digest, inputs: recipe.digest });
       return this.#image(manifest);
+    });
+  }
+
+  /** The image of an entry, when it is here under its name. */
+  async #ofOffer({ name, sha256 }: Offer): Promise<Image | null> {
+    const entry = (await this.#store.names()).get(name);
+    const manifest = entry?.inputs === sha256 ? await this.#store.get(entry.digest) : null;
+    return manifest && this.#image(manifest, name);
+  }
+
+  #install(offer: Offer, work: Work): Promise<Image> {
+    return this.#work.run(`bundle ${offer.sha256}`, work, async (shared) => {
+      const manifest = await this.#store.add((folder) => installImage(offer, this.#catalogs, folder, shared));
+      await this.#store.setName(offer.name, { digest: manifest.digest, inputs: offer.sha256 });
+      return this.#image(manifest, offer.name);
     });
   }
 

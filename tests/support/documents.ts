@@ -85,6 +85,16 @@ In the VM they belong to root and replace what is there; directories are merged.
 passed over; any other trouble, such as a file that may not be read, fails the start. Inside a directory symbolic links are
 left out with a notice, because they could lead out of it, and so are sockets, pipes and devices; a symbolic link that is
 itself the entry is followed.
+
+## catalogs
+
+Signed lists of images and kernels that others hand out ([catalog.md](catalog.md)). The first one that has a name is meant:
+
+\`\`\`toml
+[[catalogs]]
+url = "https://images.example/catalog.json"
+public_key = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE…"
+\`\`\`
 `;
 }
 
