@@ -33,6 +33,7 @@ static const struct {
     {OP_SYNC, op_sync},
     {OP_POWEROFF, op_poweroff},
     {OP_WAIT_SYSTEM, op_wait_system},
+    {OP_RENEW, op_renew},
 };
 
 #define TABLE_LEN (sizeof table / sizeof table[0])

@@ -27,7 +27,8 @@ enum op {
     OP_GROW = 42,
     OP_SYNC = 43,
     OP_POWEROFF = 44,
-    OP_WAIT_SYSTEM = 45
+    OP_WAIT_SYSTEM = 45,
+    OP_RENEW = 46
 };
 
 typedef void op_handler(struct stream *s, struct fields f);
@@ -36,7 +37,7 @@ op_handler op_proc_start, op_proc_list, op_proc_attach, op_proc_signal, op_proc_
 op_handler op_file_stat, op_file_list, op_file_read, op_file_write, op_file_mkdir, op_file_move, op_file_remove, op_tar_out,
     op_tar_in, op_file_watch;
 op_handler op_connect, op_listeners;
-op_handler op_configure, op_stats, op_grow, op_sync, op_poweroff, op_wait_system;
+op_handler op_configure, op_stats, op_grow, op_sync, op_poweroff, op_wait_system, op_renew;
 
 /* mux_config's functions. */
 void ops_request(struct stream *s, uint16_t op, struct fields f);

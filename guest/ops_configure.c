@@ -14,47 +14,16 @@
 #include <unistd.h>
 
 #include "agent.h"
-#include "fsops.h"
 #include "netconf.h"
 #include "ops.h"
+#include "textfile.h"
 
-#define TEXT_MAX (1u << 20)
 #define CLOCK_TOLERANCE_NS 100000000ll
 #define ENTROPY_MAX 4096u
 
 static int bad(struct failure *f, const char *text)
 {
     return failure_set(f, ST_BAD_REQUEST, 0, NULL, text);
-}
-
-/* ---- small text files ---- */
-
-static int write_file(const char *path, const void *content, size_t len, uint32_t mode, struct failure *f)
-{
-    /* Written anew at each start, so a crash loses nothing; waiting for the disk would be most of a configuration's time. */
-    struct fs_write_options o = {.mode = mode, .make_parents = true, .no_sync = true};
-    struct fs_write *w = fs_write_open(path, &o, f);
-    if (w == NULL)
-        return -1;
-    if (fs_write_data(w, content, len, f) != 0) {
-        fs_write_abort(w);
-        return -1;
-    }
-    return fs_write_commit(w, NULL, f);
-}
-
-/* The file as a string of at most TEXT_MAX bytes; empty when there is none. NULL = no memory. */
-static char *read_file(const char *path)
-{
-    char *text = calloc(1, TEXT_MAX + 1);
-    int fd = text != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-    if (fd < 0)
-        return text;
-    size_t len = 0;
-    for (ssize_t n; len < TEXT_MAX && (n = read(fd, text + len, TEXT_MAX - len)) > 0;)
-        len += (size_t)n;
-    close(fd);
-    return text;
 }
 
 static bool has_line(const char *text, const char *line)
@@ -71,7 +40,7 @@ static bool has_line(const char *text, const char *line)
 /* All lines but those for 127.0.1.1, then ours: the name of this machine and nothing stale. */
 static int write_hosts(const char *name, struct failure *f)
 {
-    char *old = read_file("/etc/hosts"), *text = old != NULL ? malloc(strlen(old) + 512) : NULL;
+    char *old = text_read("/etc/hosts"), *text = old != NULL ? malloc(strlen(old) + 512) : NULL;
     if (text == NULL) {
         free(old);
         return failure_errno(f, ENOMEM, "write (field hostname)", "/etc/hosts");
@@ -90,7 +59,7 @@ static int write_hosts(const char *name, struct failure *f)
         len += (size_t)sprintf(text + len, "127.0.0.1\tlocalhost\n");
     len += (size_t)sprintf(text + len, "127.0.1.1\t%s\n", name);
     free(old);
-    int r = write_file("/etc/hosts", text, len, 0644, f);
+    int r = text_write("/etc/hosts", text, len, 0644, f);
     free(text);
     return r;
 }
@@ -109,7 +78,7 @@ static int configure_hostname(struct fields fields, struct failure *f)
     if (sethostname(name, strlen(name)) != 0)
         return failure_errno(f, errno, "set field hostname to", name);
     int n = snprintf(line, sizeof line, "%s\n", name);
-    return write_file("/etc/hostname", line, (size_t)n, 0644, f) != 0 ? -1 : write_hosts(name, f);
+    return text_write("/etc/hostname", line, (size_t)n, 0644, f) != 0 ? -1 : write_hosts(name, f);
 }
 
 /* ---- clock and randomness ---- */
@@ -171,7 +140,7 @@ static int configure_keys(struct fields fields, struct failure *f)
     if (mkdir("/root/.ssh", 0700) != 0 && errno != EEXIST)
         return failure_errno(f, errno, "make (field authorized_keys)", "/root/.ssh");
     chmod("/root/.ssh", 0700);
-    char *text = read_file(path);
+    char *text = text_read(path);
     text = text != NULL ? realloc(text, TEXT_MAX + MAX_PAYLOAD + 4) : NULL;
     if (text == NULL)
         return failure_errno(f, ENOMEM, "write", path);
@@ -194,7 +163,7 @@ static int configure_keys(struct fields fields, struct failure *f)
         }
         free(key);
     }
-    int r = changed ? write_file(path, text, len, 0600, f) : chmod(path, 0600);
+    int r = changed ? text_write(path, text, len, 0600, f) : chmod(path, 0600);
     free(text);
     return r == 0 || !changed ? 0 : -1;
 }
@@ -241,7 +210,7 @@ static int configure_machine_id(struct fields fields, struct failure *f)
     if (r < 0 || strlen(id) != 32 || strspn(id, "0123456789abcdef") != 32)
         return bad(f, "field machine_id is not 32 hexadecimal digits");
     strcat(id, "\n");
-    return write_file("/etc/machine-id", id, 33, 0444, f);
+    return text_write("/etc/machine-id", id, 33, 0444, f);
 }
 
 static int configure_network(struct fields fields, struct failure *f)
@@ -284,7 +253,7 @@ static int configure_dns(struct fields fields, struct failure *f)
         len += (size_t)sprintf(text + len, "nameserver %s\n", server);
     }
     /* Replaces a symlink too: it would lead to a resolver that is not configured for this network. */
-    return any ? write_file("/etc/resolv.conf", text, len, 0644, f) : 0;
+    return any ? text_write("/etc/resolv.conf", text, len, 0644, f) : 0;
 }
 
 /* ---- files ---- */
@@ -302,7 +271,7 @@ static int configure_files(struct fields fields, struct failure *f)
             return bad(f, "field files holds a record that is not acceptable");
         if (get_field(rec, 2, &content) == 0)
             content.len = 0;
-        if (write_file(path, content.value, content.len, (uint32_t)mode, f) != 0)
+        if (text_write(path, content.value, content.len, (uint32_t)mode, f) != 0)
             return -1;
     }
     return 0;

@@ -134,7 +134,7 @@ export class VmService {
   start(ref: string, wait: WaitFor): Operation {
     const vm = this.#inState(ref, ["stopped", "error"], "stopped");
     return this.#operations.start("start", vm.id, (work) =>
-      this.#context.busy.hold(vm, "start", () => startVm(this.#context, vm, wait, work)),
+      this.#context.busy.hold(vm, "start", () => startVm(this.#context, vm, { wait }, work)),
     );
   }
 
@@ -186,7 +186,7 @@ export class VmService {
       this.#context.busy.hold(vm, "restart", async () => {
         await stopVm(this.#context, vm, timeout_ms, work);
         work.signal.throwIfAborted();
-        await startVm(this.#context, vm, wait, work);
+        await startVm(this.#context, vm, { wait }, work);
       }),
     );
   }
@@ -239,7 +239,7 @@ export class VmService {
   /** A boot that fails keeps the VM, even with --rm, so that its console can be read; a cancelled creation leaves nothing. */
   async #firstStart(record: VmRecord, wait: WaitFor, work: Work): Promise<void> {
     try {
-      await this.#context.busy.hold(record, "start", () => startVm(this.#context, record, wait, work));
+      await this.#context.busy.hold(record, "start", () => startVm(this.#context, record, { wait }, work));
     } catch (error) {
       if (work.signal.aborted) await deleteVm(this.#context, record, work);
       else this.#context.vms.update(record.id, { autoRemove: false });

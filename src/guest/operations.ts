@@ -373,6 +373,12 @@ export const OPERATIONS = {
     response: { state: str(1, 64) },
     ...PLAIN,
   },
+  renew: {
+    op: 46,
+    request: { machineId: str(1, 32), sshHostKey: blob(2), sshHostKeyPublic: blob(3) },
+    response: NONE,
+    ...PLAIN,
+  },
 } as const satisfies Record<string, OperationEntry>;
 
 export type OperationName = keyof typeof OPERATIONS;

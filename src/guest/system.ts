@@ -27,6 +27,18 @@ export async function configure(
   await session.request("configure", fields, options);
 }
 
+/** What a copy of a machine gets to be a machine of its own, see `renew` in docs/protocol.md. */
+export type NewIdentity = RequestOf<"renew">;
+
+/** Makes a copy of a machine one of its own; to be followed by `configure`. @throws guest_refused, also when its agent cannot do it */
+export async function renew(
+  session: GuestSession,
+  identity: NewIdentity,
+  options: RequestOptions = {},
+): Promise<void> {
+  await session.request("renew", identity, options);
+}
+
 /** Reads the guest's figures. */
 export function stats(session: GuestSession, options: RequestOptions = {}): Promise<GuestStats> {
   return session.request("stats", {}, options);

@@ -53,4 +53,7 @@ export const MIGRATIONS: readonly string[] = [
   // 6: the workspace has a branch that was made for it; all of the history and its submodules.
   `ALTER TABLE workspaces ADD COLUMN own_branch INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE workspaces ADD COLUMN full_copy INTEGER NOT NULL DEFAULT 0`,
+  // 7: VMs that are copies: the disk still carries another's identity; how it came up last.
+  `ALTER TABLE vms ADD COLUMN borrowed INTEGER NOT NULL DEFAULT 0;
+   ALTER TABLE vms ADD COLUMN start TEXT CHECK (start IN ('cold','warm','restored'))`,
 ];

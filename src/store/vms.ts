@@ -8,6 +8,9 @@ const SQLITE_CONSTRAINT_UNIQUE = 2067;
 
 export type VmState = "creating" | "stopped" | "starting" | "running" | "stopping" | "paused" | "error";
 
+/** By a boot, from a template that was kept ready, from a snapshot or a running VM. */
+export type StartKind = "cold" | "warm" | "restored";
+
 /** Milliseconds; guest clock except `readyMs`. */
 export interface BootRecord {
   readonly initMs: number;
@@ -31,6 +34,13 @@ export interface VmRecord {
   readonly vcpu: number;
   readonly memoryMib: number;
   readonly diskBytes: number;
+  /**
+   * Its disk is a copy of another machine's and still carries that one's identity: it gets its own before anybody works in it,
+   * at its next start.
+   */
+  readonly borrowed: boolean;
+  /** How it came up last: null before the first time. */
+  readonly start: StartKind | null;
   /** The guest may not know the name or have the disk size that this record says yet: seen to at the next start at the latest. */
   readonly unsettled: boolean;
   readonly nested: boolean;
@@ -59,6 +69,8 @@ export type VmChange = Partial<
     | "vcpu"
     | "memoryMib"
     | "diskBytes"
+    | "borrowed"
+    | "start"
     | "unsettled"
     | "nat"
     | "state"
@@ -86,6 +98,8 @@ const COLUMNS: Record<keyof VmRecord, string> = {
   vcpu: "vcpu",
   memoryMib: "memory_mib",
   diskBytes: "disk_bytes",
+  borrowed: "borrowed",
+  start: "start",
   unsettled: "unsettled",
   nested: "nested",
   nat: "nat",
@@ -159,6 +173,7 @@ function toRecord(row: Record<string, unknown>): VmRecord {
   for (const field of FIELDS) record[field] = row[COLUMNS[field]];
   return {
     ...record,
+    borrowed: record.borrowed === 1,
     unsettled: record.unsettled === 1,
     nested: record.nested === 1,
     nat: record.nat === 1,

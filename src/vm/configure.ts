@@ -1,8 +1,10 @@
 /** What a guest is told at each start, before `running` (spec 4): identity, clock, entropy, ssh key, git identity. */
-import { randomBytes } from "node:crypto";
-import { configure, type GuestSession, writeFile } from "../guest/index.ts";
+import { randomBytes, randomUUID } from "node:crypto";
+import { configure, type GuestSession, type NewIdentity, renew, writeFile } from "../guest/index.ts";
 import { gitIdentity } from "../host/git-identity.ts";
+import { makeSshHostKey } from "../host/ssh-host-key.ts";
 import { networkConfiguration } from "../network/addresses.ts";
+import type { VmRecord } from "../store/vms.ts";
 import type { SshAccess } from "./ssh-access.ts";
 
 const ENTROPY_BYTES = 64;
@@ -15,27 +17,24 @@ export interface HostIdentity {
   readonly gitConfig: string | null;
 }
 
-/** What a guest is given. */
-export interface GuestIdentity {
-  readonly name: string;
-  /** What the image wants every process to have in its environment. */
-  readonly env: Readonly<Record<string, string>>;
-  /** Whether it has a network. */
-  readonly nat: boolean;
-}
-
 /** Reads it; runs git, so it is best begun while the guest still boots. */
 export async function hostIdentity(ssh: SshAccess): Promise<HostIdentity> {
   const [publicKey, gitConfig] = await Promise.all([ssh.publicKey(), gitIdentity()]);
   return { publicKey, gitConfig };
 }
 
-/** Configures a guest. The image's init starts when this is done. */
+/**
+ * Configures a guest; a copy of another machine becomes one of its own first. The image's init starts when this is done.
+ * @param env what the image wants every process to have in its environment
+ */
 export async function configureGuest(
   session: GuestSession,
-  { name, env, nat }: GuestIdentity,
+  { name, nat, borrowed }: Pick<VmRecord, "name" | "nat" | "borrowed">,
+  env: Readonly<Record<string, string>>,
   { publicKey, gitConfig }: HostIdentity,
 ): Promise<void> {
+  const renewed = borrowed ? renew(session, await newIdentity()) : undefined;
+  renewed?.catch(() => {}); // told below: the agent takes one after the other, so nothing waits here
   const configured = configure(session, {
     hostname: name,
     timeNs: BigInt(Date.now()) * 1_000_000n,
@@ -49,5 +48,11 @@ export async function configureGuest(
   const written = gitConfig
     ? writeFile(session, "/root/.gitconfig", Buffer.from(gitConfig), options).catch(() => {})
     : undefined;
-  await Promise.all([configured, written]);
+  await Promise.all([renewed, configured, written]);
+}
+
+async function newIdentity(): Promise<NewIdentity> {
+  const { privateKey, publicKey } = await makeSshHostKey();
+  const machineId = randomUUID().replaceAll("-", "");
+  return { machineId, sshHostKey: privateKey, sshHostKeyPublic: publicKey };
 }

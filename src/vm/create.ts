@@ -98,6 +98,8 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
       vcpu: request.vcpu,
       memoryMib: request.memoryMib,
       diskBytes: request.diskBytes,
+      borrowed: false,
+      start: null,
       unsettled: false,
       nested: request.nested,
       nat: request.nat,

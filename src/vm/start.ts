@@ -1,4 +1,4 @@
-/** Starts a VM: launch, wait for the agent's hello, configure, `running`. A boot that hangs is tried once more. */
+/** Starts a VM: brought up to its agent's hello by a boot or from a saved state, configured, `running`. */
 import { checkpoint } from "../core/checkpoints.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
 import type { FileSync } from "../core/file-sync.ts";
@@ -8,25 +8,23 @@ import { type GuestSession, grow, waitSystem } from "../guest/index.ts";
 import { vmDirectory } from "../host/paths.ts";
 import { requireTools } from "../host/tools.ts";
 import type { BootRecord, VmRecord } from "../store/vms.ts";
-import type { Accelerator, Driver, LaunchSpec } from "../vmm/driver.ts";
+import type { Driver, LaunchSpec } from "../vmm/driver.ts";
+import { boot, endMachine, goOn, greet, type SavedMachine } from "./bring-up.ts";
 import { configureGuest, type HostIdentity, hostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import { syncFiles } from "./file-sync.ts";
-import { LiveVm } from "./live-vm.ts";
+import type { LiveVm } from "./live-vm.ts";
 import { startNetwork } from "./network.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { watchExit } from "./watch-exit.ts";
 
 export type WaitFor = "agent" | "system" | "none";
 
-/**
- * How long a boot may take to its hello before it counts as hung, first try and second. An idle host needs about 4 s in
- * software emulation (docs/benchmarks.md); the rest is room for a busy one.
- */
-const WATCHDOG_MS: Record<Accelerator, readonly [number, number]> = {
-  kvm: [20_000, 60_000],
-  tcg: [60_000, 180_000],
-};
+export interface StartOptions {
+  readonly wait: WaitFor;
+  /** Goes on from there; the VM must be marked as `borrowed`. Without it the VM boots. */
+  readonly saved?: SavedMachine;
+}
 
 const CONSOLE_TAIL_LINES = 12;
 
@@ -35,17 +33,27 @@ const CONSOLE_TAIL_LINES = 12;
  * On failure no monitor is left; the VM is `error` with the reason (`stopped` when cancelled).
  * @throws port_unavailable (nothing was begun then) | boot_failed | driver_unavailable | operation_cancelled
  */
-export async function startVm(context: VmContext, vm: VmRecord, wait: WaitFor, work: Work): Promise<void> {
+export async function startVm(
+  context: VmContext,
+  vm: VmRecord,
+  options: StartOptions,
+  work: Work,
+): Promise<void> {
   await context.ports.open(vm.id, vm.publish);
   try {
-    await context.supplies.use(() => startWithPorts(context, vm, wait, work));
+    await context.supplies.use(() => startWithPorts(context, vm, options, work));
   } catch (error) {
     context.ports.close(vm.id);
     throw error;
   }
 }
 
-async function startWithPorts(context: VmContext, vm: VmRecord, wait: WaitFor, work: Work): Promise<void> {
+async function startWithPorts(
+  context: VmContext,
+  vm: VmRecord,
+  { wait, saved }: StartOptions,
+  work: Work,
+): Promise<void> {
   const launchedAt = Date.now();
   const { file_sync } = await context.readConfig(); // a file that cannot be used is told before anything is booted
   const identity = hostIdentity(context.ssh);
@@ -56,12 +64,15 @@ async function startWithPorts(context: VmContext, vm: VmRecord, wait: WaitFor, w
     state: "starting",
     reason: null,
     startedAt: launchedAt,
+    start: saved?.kind ?? "cold",
     boot: null,
     bootId: null,
   });
   checkpoint("start.recorded");
   try {
-    const { live, session, attempts } = await bootWithRetry(context, driver, spec, work);
+    const { live, session, attempts } = await (saved
+      ? goOn(context, driver, spec, saved, work)
+      : boot(context, driver, spec, work));
     try {
       await startNetwork(context, vm, live, work);
       await becomeRunning(context, vm, session, {
@@ -99,7 +110,7 @@ const ADOPT_MS = 60_000;
 export async function finishStart(context: VmContext, vm: VmRecord, live: LiveVm, work: Work): Promise<void> {
   try {
     work.report.stage("booting", "begun by a former daemon");
-    const session = await live.open(AbortSignal.any([AbortSignal.timeout(ADOPT_MS), work.signal]));
+    const session = await greet(live, AbortSignal.any([AbortSignal.timeout(ADOPT_MS), work.signal]));
     await becomeRunning(context, vm, session, {
       launchedAt: vm.startedAt ?? Date.now(),
       attempts: 1,
@@ -123,7 +134,7 @@ async function becomeRunning(
 ): Promise<void> {
   checkpoint("start.greeted");
   const { env } = await context.images.get(vm.imageDigest);
-  await configureGuest(session, { name: vm.name, env, nat: vm.nat }, start.identity);
+  await configureGuest(session, vm, env, start.identity);
   await syncFiles(session, start.files, start.work);
   if (vm.unsettled) await grow(session, vm.diskBytes);
   start.work.signal.throwIfAborted();
@@ -137,7 +148,14 @@ async function becomeRunning(
     readyMs: Date.now() - start.launchedAt,
     attempts: start.attempts,
   };
-  context.vms.update(vm.id, { state: "running", reason: null, unsettled: false, bootId: hello.bootId, boot });
+  context.vms.update(vm.id, {
+    state: "running",
+    reason: null,
+    unsettled: false,
+    borrowed: false,
+    bootId: hello.bootId,
+    boot,
+  });
   context.deadlines.used(vm.id, false);
   checkpoint("start.running");
 }
@@ -175,54 +193,6 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
   return { driver, spec, why: status.why };
 }
 
-interface Booted {
-  readonly live: LiveVm;
-  readonly session: GuestSession;
-  readonly attempts: number;
-}
-
-async function bootWithRetry(
-  context: VmContext,
-  driver: Driver,
-  spec: LaunchSpec,
-  work: Work,
-): Promise<Booted> {
-  const limits = WATCHDOG_MS[spec.accelerator];
-  for (const [index, limit] of limits.entries()) {
-    work.report.stage("booting", index === 0 ? `${driver.name}/${spec.accelerator}` : "second attempt");
-    const booted = await boot(context, driver, spec, work, limit);
-    if (booted) return { ...booted, attempts: index + 1 };
-    context.log.warn({ vm: spec.id, limit }, "boot watchdog fired");
-    if (index === 0)
-      work.report.notice(`the guest did not answer within ${limit / 1000} s; trying once more`);
-  }
-  throw new Error(`no sign of life within ${limits.map((ms) => `${ms / 1000} s`).join(", then ")}`);
-}
-
-/** One attempt; null when the watchdog fired. No monitor is left then, nor after a failure. */
-async function boot(
-  context: VmContext,
-  driver: Driver,
-  spec: LaunchSpec,
-  work: Work,
-  limit: number,
-): Promise<Omit<Booted, "attempts"> | null> {
-  const machine = await driver.launch(spec, work.signal);
-  checkpoint("start.launched");
-  const live = new LiveVm(spec.id, machine, context.consoleOf(spec.id));
-  context.vms.update(spec.id, { machine: machine.handle });
-  checkpoint("start.noted");
-  context.live.add(live);
-  const watchdog = AbortSignal.timeout(limit);
-  try {
-    return { live, session: await live.open(AbortSignal.any([watchdog, work.signal])) };
-  } catch (error) {
-    await endMachine(context, live);
-    if (watchdog.aborted && !work.signal.aborted) return null;
-    throw error;
-  }
-}
-
 async function settle(session: GuestSession, work: Work): Promise<void> {
   work.report.stage("waiting for the system");
   const cancelled = new Promise<never>((_, reject) => {
@@ -230,12 +200,6 @@ async function settle(session: GuestSession, work: Work): Promise<void> {
   });
   const state = await Promise.race([waitSystem(session), cancelled]);
   if (state !== "running") work.report.notice(`the guest's system is ${state}`);
-}
-
-async function endMachine(context: VmContext, live: LiveVm): Promise<void> {
-  await live.kill();
-  context.live.remove(live);
-  context.vms.update(live.id, { machine: null });
 }
 
 function recordFailure(context: VmContext, vm: VmRecord, work: Work, error: unknown): BangerError {

@@ -16,6 +16,8 @@ export function vmRecord(change: Partial<VmRecord> = {}): VmRecord {
     vcpu: 2,
     memoryMib: 2048,
     diskBytes: 8 * 1024 ** 3,
+    borrowed: false,
+    start: null,
     unsettled: false,
     nested: false,
     nat: false,

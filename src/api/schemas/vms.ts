@@ -54,7 +54,11 @@ export const vm = z
       .describe("ttl: its lifetime is over then; idle: nobody uses it (auto_stop_after)"),
     created_at: timestamp,
     started_at: timestamp.nullable(),
-    boot_id: z.string().nullable(),
+    start: z
+      .enum(["cold", "warm", "restored"])
+      .nullable()
+      .describe("how it came up last: by a boot, from a template kept ready, from a snapshot or another VM"),
+    boot_id: z.string().nullable().describe("that of the boot it comes from, when it was not booted itself"),
     boot: bootTimings.nullable(),
     pid: z.int().nullable().describe("monitor process"),
     workspace: workspace.nullable(),

@@ -1,0 +1,18 @@
+/* Small text files of the system's configuration, read and written whole. */
+#ifndef BANGER_TEXTFILE_H
+#define BANGER_TEXTFILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "status.h"
+
+#define TEXT_MAX (1u << 20)
+
+/* Replaces the file as a whole; it may be gone after a crash of the host. Missing folders are made. */
+int text_write(const char *path, const void *content, size_t len, uint32_t mode, struct failure *f);
+
+/* The file as a string of at most TEXT_MAX bytes, for the caller to free; empty when there is none. NULL = no memory. */
+char *text_read(const char *path);
+
+#endif
