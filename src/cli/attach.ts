@@ -114,9 +114,20 @@ export async function attach(
   }
 }
 
-/** How to come back. */
-export const detachNote = (vm: string, { proc }: Detached) =>
-  `[detached; it runs on: banger vm attach ${vm} ${proc} comes back to it]`;
+/** What `work` gives, or 0 when the user left it by the keys for it; then they are told how to come back. */
+export async function untilLeft(
+  vm: string,
+  { note }: Pick<Context, "note">,
+  work: () => Promise<number>,
+): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof Detached)) throw error;
+    note(`[detached; it runs on: banger vm attach ${vm} ${error.proc} comes back to it]`);
+    return 0;
+  }
+}
 
 /** Carries input and output until the command has ended and everything that it printed is written. */
 async function carry(

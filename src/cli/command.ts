@@ -78,6 +78,8 @@ export interface Command<O extends OptionSpecs = OptionSpecs, Data = unknown> {
   readonly summary: string;
   /** Positional arguments as commander writes them: `<vm...>`, `[path]`. */
   readonly arguments?: string;
+  /** What the first positional argument can be, where that is one of a few. */
+  readonly argumentChoices?: readonly string[];
   /** Takes a command of the guest after `--`. */
   readonly takesCommand?: boolean;
   readonly options: O;

@@ -44,6 +44,15 @@ const duration = z.union([z.literal(0), z.literal("0"), z.string()]).transform((
   }
 });
 
+/** The guest's resolver takes so many (resolv.conf(5), MAXNS). */
+const MAX_RESOLVERS = 3;
+const resolver = z
+  .ipv4("must be an IPv4 address")
+  .refine(
+    (address) => !/^(127|0)\./.test(address),
+    "must be an address that a guest reaches, not this host's own",
+  );
+
 export const configSchema = z.strictObject({
   log_level: z
     .enum(["trace", "debug", "info", "warn", "error"])
@@ -76,6 +85,13 @@ export const configSchema = z.strictObject({
     .refine((ms) => ms >= 200, "must be at least 200ms")
     .prefault("2s")
     .describe("How often `vm stats --watch` looks, such as `5s`; at least 200ms."),
+  default_dns: z
+    .array(resolver)
+    .max(MAX_RESOLVERS, `at most ${MAX_RESOLVERS} addresses`)
+    .default([])
+    .describe(
+      "Resolvers that guests with `--nat` ask, IPv4 addresses of other machines, at most 3; none: those of this host.",
+    ),
   vm_defaults: z
     .strictObject({
       vcpu: z

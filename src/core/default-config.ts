@@ -10,6 +10,7 @@ export const DEFAULT_CONFIG: Config = {
   driver: "auto",
   auto_stop_after: 0,
   stats_interval: 2000,
+  default_dns: [],
   vm_defaults: {},
   catalogs: [],
   file_sync: [],

@@ -2,6 +2,7 @@
 import { stat } from "node:fs/promises";
 import type { BootTimings, PublishedPort, Vm } from "../api/schemas.ts";
 import { vmDirectory } from "../host/paths.ts";
+import { GUEST } from "../network/addresses.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "../vm/context.ts";
 import { deadlineOf } from "../vm/deadlines.ts";
@@ -39,6 +40,7 @@ export async function describeVm(context: VmContext, record: VmRecord): Promise<
     nested: record.nested,
     nat: record.nat,
     nat_problem: context.nats.problem(record.id),
+    ip: record.nat && record.state === "running" ? GUEST.address : null,
     publish: describePorts(context, record),
     auto_remove: record.autoRemove,
     ttl_ms: record.ttlMs,

@@ -20,7 +20,7 @@ export function sshKeyFile(paths: Paths, configured: string | undefined): string
 /**
  * The line of the public key. Banger's own pair is made when it is missing; callers in one process take turns.
  * @param configured `ssh_key_path`
- * @returns null when the host has no ssh-keygen
+ * @returns null when the host has no ssh-keygen, or none that works for this user: ssh takes nobody without a name
  * @throws ssh_key_unusable when the configured key cannot be used
  */
 export async function sshPublicKey(paths: Paths, configured: string | undefined): Promise<string | null> {
@@ -31,20 +31,27 @@ export async function sshPublicKey(paths: Paths, configured: string | undefined)
     await checkKey(file);
     return publicHalf(keygen, file);
   }
-  if (!(await exists(file))) await makePair(keygen, paths, file);
+  if (!(await exists(file)) && !(await makePair(keygen, paths, file))) return null;
   return readFile(`${file}.pub`, "utf8").then(
     (line) => line.trim(),
     () => publicHalf(keygen, file),
   );
 }
 
-async function makePair(keygen: string, paths: Paths, file: string): Promise<void> {
+/** @returns false when this user has no name, as in some containers */
+async function makePair(keygen: string, paths: Paths, file: string): Promise<boolean> {
   await privateDirectory(sshFolder(paths));
   const temporary = temporaryName(file);
-  await run(keygen, ["-q", "-t", "ed25519", "-N", "", "-C", "banger", "-f", temporary]);
+  try {
+    await run(keygen, ["-q", "-t", "ed25519", "-N", "", "-C", "banger", "-f", temporary]);
+  } catch (error) {
+    if (error instanceof ProcessError && /^No user exists/m.test(error.stderr)) return false;
+    throw error;
+  }
   // The private half last: it is what says that the pair is there.
   await rename(`${temporary}.pub`, `${file}.pub`);
   await rename(temporary, file);
+  return true;
 }
 
 /** What ssh itself would refuse later, refused now. @throws ssh_key_unusable */

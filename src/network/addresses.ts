@@ -11,9 +11,13 @@ export const GUEST = {
   resolver: "10.0.2.3",
 } as const;
 
-/** What of `configure` gives a guest its network, or takes it away. */
+/**
+ * What of `configure` gives a guest its network, or takes it away.
+ * @param resolvers the addresses to ask for names (`default_dns`); none: this host's
+ */
 export async function networkConfiguration(
   nat: boolean,
+  resolvers: readonly string[],
 ): Promise<Pick<GuestConfiguration, "address" | "gateway" | "dns">> {
   if (!nat) return { address: "", dns: [""] };
   const text = await readFile("/etc/resolv.conf", "utf8").catch(() => "");
@@ -23,7 +27,7 @@ export async function networkConfiguration(
   return {
     address: `${GUEST.address}/${GUEST.bits}`,
     gateway: GUEST.gateway,
-    dns: guestResolvers(text, new Set(own)),
+    dns: resolvers.length > 0 ? [...resolvers] : guestResolvers(text, new Set(own)),
   };
 }
 

@@ -73,16 +73,17 @@ export class Files {
     await this.#transport.json(`${this.#base}/files`, { method: "DELETE", query });
   }
 
-  /** Changes below a path, until the loop is left or `signal` aborts. */
+  /** Changes below a path, until the loop is left or `signal` aborts. From `onOpen` on none is missed. */
   async *watch(
     path: string,
-    options: { recursive?: boolean; signal?: AbortSignal } = {},
+    options: { recursive?: boolean; signal?: AbortSignal; onOpen?: () => void } = {},
   ): AsyncGenerator<FileEvent> {
-    const { recursive, signal } = options;
+    const { recursive, signal, onOpen } = options;
     const reply = await this.#transport.open(`${this.#base}/files/events`, {
       query: { path, recursive },
       signal,
     });
+    onOpen?.();
     try {
       yield* parseEvents(reply) as AsyncGenerator<FileEvent>;
     } catch (error) {

@@ -17,20 +17,25 @@ export interface HostIdentity {
   readonly gitConfig: string | null;
 }
 
+/** What a guest is given besides what its record says. */
+export interface GuestSurroundings {
+  /** What the image wants every process to have in its environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** What it asks for names when it has a network; none: what this host asks. */
+  readonly resolvers: readonly string[];
+}
+
 /** Reads it; runs git, so it is best begun while the guest still boots. */
 export async function hostIdentity(ssh: SshAccess): Promise<HostIdentity> {
   const [publicKey, gitConfig] = await Promise.all([ssh.publicKey(), gitIdentity()]);
   return { publicKey, gitConfig };
 }
 
-/**
- * Configures a guest; a copy of another machine becomes one of its own first. The image's init starts when this is done.
- * @param env what the image wants every process to have in its environment
- */
+/** Configures a guest; a copy of another machine becomes one of its own first. The image's init starts when this is done. */
 export async function configureGuest(
   session: GuestSession,
   { name, nat, borrowed }: Pick<VmRecord, "name" | "nat" | "borrowed">,
-  env: Readonly<Record<string, string>>,
+  { env, resolvers }: GuestSurroundings,
   { publicKey, gitConfig }: HostIdentity,
 ): Promise<void> {
   const renewed = borrowed ? renew(session, await newIdentity()) : undefined;
@@ -40,7 +45,7 @@ export async function configureGuest(
     timeNs: BigInt(Date.now()) * 1_000_000n,
     entropy: randomBytes(ENTROPY_BYTES),
     authorizedKeys: publicKey ? [publicKey] : [],
-    ...(await networkConfiguration(nat)),
+    ...(await networkConfiguration(nat, resolvers)),
     ...(Object.keys(env).length > 0 && { env }),
   });
   // Only where the guest has none: what the user changed in the guest stays.

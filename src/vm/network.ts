@@ -39,7 +39,7 @@ export async function switchNat(
     await context.nats.stop(vm.id);
     throw BangerError.of("nat_failed", { name: vm.name, reason: problem });
   }
-  await configure(session, await networkConfiguration(on));
+  await configure(session, await networkConfiguration(on, context.config.default_dns));
 }
 
 function endWith(context: VmContext, live: LiveVm): void {

@@ -70,7 +70,7 @@ export async function setVm(context: VmContext, vm: VmRecord, change: VmSettings
   if (Object.keys(change).length === 0) return;
   const live = context.live.get(vm.id);
   const session = live && (await live.guest()); // one that cannot be asked is told before anything is changed
-  if (change.nat) await requireTools("nat");
+  if (change.nat) await Promise.all([requireTools("nat"), context.readConfig()]);
   const undo = new UndoStack();
   try {
     const former = Object.fromEntries(Object.keys(change).map((key) => [key, vm[key as keyof VmSettings]]));
@@ -104,7 +104,10 @@ export async function setVm(context: VmContext, vm: VmRecord, change: VmSettings
 
 /** Makes a running guest what its record says, whatever part of a `setVm` was done before it was cut off. */
 export async function settleGuest(context: VmContext, vm: VmRecord, live: LiveVm): Promise<void> {
-  await configure(await live.guest(), { hostname: vm.name, ...(await networkConfiguration(vm.nat)) });
+  await configure(await live.guest(), {
+    hostname: vm.name,
+    ...(await networkConfiguration(vm.nat, context.config.default_dns)),
+  });
   await growDisk(context, vm, live, new UndoStack());
   context.vms.update(vm.id, { unsettled: false });
 }

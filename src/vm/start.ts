@@ -1,7 +1,7 @@
 /** Starts a VM: brought up to its agent's hello by a boot or from a saved state, configured, `running`. */
 import { checkpoint } from "../core/checkpoints.ts";
+import type { Config } from "../core/config.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
-import type { FileSync } from "../core/file-sync.ts";
 import type { Work } from "../core/stage.ts";
 import { growStateDisk } from "../disk/state-disk.ts";
 import { type GuestSession, grow, waitSystem } from "../guest/index.ts";
@@ -55,7 +55,7 @@ async function startWithPorts(
   work: Work,
 ): Promise<void> {
   const launchedAt = Date.now();
-  const { file_sync } = await context.readConfig(); // a file that cannot be used is told before anything is booted
+  const config = await context.readConfig(); // a file that cannot be used is told before anything is booted
   const identity = hostIdentity(context.ssh);
   identity.catch(() => {}); // it is awaited when the guest is there
   const { driver, spec, why } = await prepare(context, vm, work);
@@ -79,7 +79,7 @@ async function startWithPorts(
         launchedAt,
         attempts,
         identity: await identity,
-        files: file_sync,
+        config,
         work,
       });
       watchExit(context, live);
@@ -99,7 +99,7 @@ interface Start {
   readonly launchedAt: number;
   readonly attempts: number;
   readonly identity: HostIdentity;
-  readonly files: readonly FileSync[];
+  readonly config: Config;
   readonly work: Work;
 }
 
@@ -115,7 +115,7 @@ export async function finishStart(context: VmContext, vm: VmRecord, live: LiveVm
       launchedAt: vm.startedAt ?? Date.now(),
       attempts: 1,
       identity: await hostIdentity(context.ssh),
-      files: (await context.readConfig()).file_sync,
+      config: await context.readConfig(),
       work,
     });
   } catch (error) {
@@ -134,8 +134,9 @@ async function becomeRunning(
 ): Promise<void> {
   checkpoint("start.greeted");
   const { env } = await context.images.get(vm.imageDigest);
-  await configureGuest(session, vm, env, start.identity);
-  await syncFiles(session, start.files, start.work);
+  const { default_dns: resolvers, file_sync } = start.config;
+  await configureGuest(session, vm, { env, resolvers }, start.identity);
+  await syncFiles(session, file_sync, start.work);
   if (vm.unsettled) await grow(session, vm.diskBytes);
   start.work.signal.throwIfAborted();
   checkpoint("start.configured");

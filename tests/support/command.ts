@@ -27,8 +27,17 @@ export function homeEnvironment(home: string): NodeJS.ProcessEnv {
 }
 
 /** Runs `banger` to its end and collects what it printed. */
-export async function banger(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
-  const child = spawn(LAUNCHER, args, {
+export function banger(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+  return runToEnd(LAUNCHER, args, options);
+}
+
+/** Runs a program to its end and collects what it printed. */
+export async function runToEnd(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandResult> {
+  const child = spawn(program, args, {
     env: options.env,
     cwd: options.cwd,
     stdio: ["pipe", "pipe", "pipe"],

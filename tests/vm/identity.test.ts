@@ -45,7 +45,12 @@ describe("copies of a machine", async () => {
     const machine = await driver.launch(spec, quietly.signal);
     machines.push(machine);
     source = await greet(machine);
-    await configureGuest(source, { name: "source", nat: false, borrowed: false }, {}, HOST);
+    await configureGuest(
+      source,
+      { name: "source", nat: false, borrowed: false },
+      { env: {}, resolvers: [] },
+      HOST,
+    );
     await waitSystem(source);
     await output(source, "echo said before | systemd-cat -t copies; journalctl --sync; (sleep 1000 &)");
     bootId = source.hello.bootId;
@@ -69,7 +74,7 @@ describe("copies of a machine", async () => {
     machines.push(machine);
     await machine.resume();
     const session = await greet(machine);
-    await configureGuest(session, { name, nat: false, borrowed: true }, {}, HOST);
+    await configureGuest(session, { name, nat: false, borrowed: true }, { env: {}, resolvers: [] }, HOST);
     return session;
   }
 

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import type { Sandbox } from "../../src/sdk/index.ts";
 import { makeHome } from "../support/home.ts";
+import { makeOrdinaryUser, ordinaryUserMissing } from "../support/ordinary-user.ts";
 import { type OtherMachine, otherMachineMissing, startOtherMachine } from "../support/other-machine.ts";
 
 const run = promisify(execFile);
@@ -148,6 +149,44 @@ describe("outbound network", { skip: await otherMachineMissing() }, async () => 
     await second.restart();
     assert.notEqual(await guardOf(second), guard);
     assert.equal((await fetch(second)).text, "banger");
+  });
+
+  test("default_dns is what a guest asks, from the next VM that is given a network on", async () => {
+    await mkdir(join(home.path, ".config/banger"), { recursive: true });
+    const config = join(home.path, ".config/banger/config.toml");
+    await writeFile(config, `default_dns = ["${other.address}"]\n`);
+    await vm.set({ nat: false });
+    await vm.set({ nat: true });
+    const script = "cat /etc/resolv.conf; getent ahostsv4 some.example";
+    const { text } = await vm.exec(["sh", "-c", script]);
+    assert.match(text, new RegExp(`^nameserver ${other.address}\n${other.address} `));
+    await writeFile(config, "");
+    await vm.restart();
+    const { text: again } = await vm.exec(["cat", "/etc/resolv.conf"]);
+    assert.doesNotMatch(again, new RegExp(other.address));
+  });
+
+  test("an ordinary user has the same", { skip: await ordinaryUserMissing() }, async () => {
+    const user = await makeOrdinaryUser();
+    try {
+      const made = await user.run(["vm", "run", "-d", "--nat", "--name", "own", "--memory", "512M"]);
+      assert.deepEqual([made.code, made.stdout], [0, "own\n"], made.stderr);
+      assert.doesNotMatch(made.stderr, /no outbound network|unconfined/);
+      const to = [FETCH, other.address, "7000", "6", "10"];
+      const inGuest = async () => (await user.run(["vm", "exec", "own", "--", "perl", "-e", ...to])).stdout;
+      assert.equal(await inGuest(), "banger");
+      assert.match((await user.run(["ps"])).stdout, /^own +running .* 10\.0\.2\.15 /m);
+      const { stdout } = await run("ps", ["-o", "comm=", "-u", String(user.uid)]);
+      for (const part of ["qemu-system-x86", "banger-agent", "passt"])
+        assert.ok(stdout.includes(part), `${part} is the user's own, not root's: ${stdout}`);
+      for (const state of ["off", "on"]) {
+        const set = await user.run(["vm", "set", "own", "--nat", state]);
+        assert.equal(set.code, 0, set.stderr);
+      }
+      assert.equal(await inGuest(), "banger");
+    } finally {
+      await user.remove();
+    }
   });
 
   test("it outlives a daemon that is killed", async () => {

@@ -44,6 +44,10 @@ export const vm = z
     nested: z.boolean(),
     nat: z.boolean().describe("outbound network"),
     nat_problem: z.string().nullable().describe("why a running VM with nat has no outbound network"),
+    ip: z
+      .ipv4()
+      .nullable()
+      .describe("a running guest's own address; with nat the same in every VM; null when it has no network"),
     publish: z.array(publishedPort),
     auto_remove: z.boolean().describe("deleted when the client that made it is done (--rm)"),
     ttl_ms: milliseconds.nullable().describe("how long after each start it is stopped (--ttl)"),

@@ -8,6 +8,7 @@ export default define({
   name: "completion",
   summary: "a script that completes banger's commands in your shell",
   arguments: "<shell>",
+  argumentChoices: SHELLS,
   options: {},
   examples: [
     ["source <(banger completion bash)", "for ~/.bashrc"],

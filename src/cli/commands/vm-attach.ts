@@ -1,7 +1,6 @@
 import { BangerError, exitCode, type GuestProcess } from "../../sdk/index.ts";
-import { attach, detachNote } from "../attach.ts";
+import { attach, untilLeft } from "../attach.ts";
 import { define, parsed } from "../command.ts";
-import { Detached } from "../exit.ts";
 import { parseDetachKeys } from "../terminal/detach-keys.ts";
 import { terminalSize } from "../terminal/lend.ts";
 
@@ -28,13 +27,9 @@ export default define({
     const { rows, cols } = terminalSize(context);
     if (process.pty) execution.resize(rows, cols);
     const detachKeys = options.detachKeys ?? parseDetachKeys(DEFAULT_KEYS);
-    try {
-      return exitCode(await attach(context, execution, { tty: process.pty, stdin: true, detachKeys }));
-    } catch (error) {
-      if (!(error instanceof Detached)) throw error;
-      context.note(detachNote(ref, error));
-      return 0;
-    }
+    return untilLeft(ref, context, async () =>
+      exitCode(await attach(context, execution, { tty: process.pty, stdin: true, detachKeys })),
+    );
   },
   render: () => "",
   exitCode: (code) => code,

@@ -1,9 +1,7 @@
-import { detachNote, runCommand } from "../attach.ts";
-import { define, flag, parsed } from "../command.ts";
-import { Detached } from "../exit.ts";
+import { runCommand, untilLeft } from "../attach.ts";
+import { define, flag } from "../command.ts";
 import { commandEnvironment } from "../options/environment.ts";
 import { commandOptions } from "../options/guest-command.ts";
-import { parseDetachKeys } from "../terminal/detach-keys.ts";
 import { followHost, inWorkspace } from "../workspace-command.ts";
 
 export default define({
@@ -14,11 +12,6 @@ export default define({
   guestExit: true,
   options: {
     ...commandOptions,
-    detachKeys: parsed(
-      "--detach-keys <keys>",
-      "let it outlive this client, and leave it with these keys (ctrl-p,ctrl-q); vm attach comes back",
-      parseDetachKeys,
-    ),
     autoPrepare: flag("--auto-prepare", "bring the VM's repository up to the host's state first"),
   },
   examples: [
@@ -36,11 +29,7 @@ export default define({
     const tty = options.tty || (command === undefined && context.stdin.isTTY === true);
     const run = inWorkspace(command, { ...options, env, tty }, sandbox.info.workspace);
     const exec: Parameters<typeof runCommand>[1] = (argv, more) => sandbox.exec(argv, more);
-    return runCommand(context, exec, run.command, run.request).catch((error) => {
-      if (!(error instanceof Detached)) throw error;
-      context.note(detachNote(vm, error));
-      return 0;
-    });
+    return untilLeft(vm, context, () => runCommand(context, exec, run.command, run.request));
   },
   render: () => "",
   exitCode: (code) => code,

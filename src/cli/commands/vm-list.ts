@@ -3,7 +3,7 @@ import { clean } from "../../core/errors.ts";
 import { formatSize, MIB } from "../../core/units.ts";
 import type { Vm } from "../../sdk/index.ts";
 import { define, flag, json } from "../command.ts";
-import { networkText } from "../terminal/ports.ts";
+import { portsText } from "../terminal/ports.ts";
 import { table } from "../terminal/table.ts";
 import { type Style, since, until, usage, type View } from "../terminal/view.ts";
 
@@ -35,7 +35,8 @@ const COLUMNS: readonly (readonly [heading: string, cell: (vm: Vm, view: View) =
   ["VCPU", (vm) => String(vm.vcpu)],
   ["MEM", (vm) => formatSize(vm.memory_mib * MIB)],
   ["DISK", (vm) => usage(vm.disk_used_bytes, vm.disk_bytes)],
-  ["NETWORK", networkText],
+  ["IP", (vm) => vm.ip ?? "-"],
+  ["PORTS", portsText],
   ["UPTIME", (vm, { now }) => (vm.state === "running" ? since(vm.started_at, now) : "-")],
   ["STOPS", (vm, { now }) => until(vm.stops_at, now)],
   ["WORKSPACE", ({ workspace }) => (workspace ? workspaceText(workspace) : "-")],

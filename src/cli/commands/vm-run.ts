@@ -1,7 +1,7 @@
 import { formatDuration } from "../../core/units.ts";
 import type { MisePlan } from "../../git/mise-plan.ts";
 import { type Banger, BangerError, type Sandbox, type Vm } from "../../sdk/index.ts";
-import { runCommand } from "../attach.ts";
+import { runCommand, untilLeft } from "../attach.ts";
 import { define, flag, json, quiet, type Values } from "../command.ts";
 import type { Context } from "../context.ts";
 import { withHostPackages } from "../host-packages.ts";
@@ -50,6 +50,7 @@ export default define({
     ["banger vm run --rm --vcpu 2 --memory 4G -e CI=1 -- make test", "with sizes and environment"],
     ["echo hello | banger vm run --rm -- cat", "standard input goes to the command"],
     ["banger vm run -d --name box", "a VM in the background"],
+    ["banger vm run --detach-keys ctrl-p,ctrl-q", "a shell that can be left and come back to"],
     ["banger vm run --image python:3.12-slim -- python3 -c 'print(1)'", "an image of a registry"],
     ["banger vm run --image nginx", "what the image itself runs, as docker run does"],
     ["banger vm run -d -p 8080:80", "port 8080 here leads to port 80 in the guest, as long as the VM runs"],
@@ -84,8 +85,9 @@ export default define({
         tty: options.tty || (command === undefined && context.stdin.isTTY === true),
       };
       const run = inWorkspace(toRun, request, vm.info.workspace);
+      const exec: Parameters<typeof runCommand>[1] = (argv, more) => vm.exec(argv, more);
       return {
-        code: await runCommand(context, (argv, more) => vm.exec(argv, more), run.command, run.request),
+        code: await untilLeft(vm.name, context, () => runCommand(context, exec, run.command, run.request)),
       };
     } finally {
       if (options.rm) await remove(vm, context);
@@ -109,6 +111,13 @@ function refuse(
   }
   if (options.detach && command) {
     throw wrong("--detach takes no command", "run -d, then: banger vm exec VM -- cmd");
+  }
+  if (options.detachKeys && (options.rm || options.detach)) {
+    const other = options.rm ? "--rm" : "--detach";
+    throw wrong(
+      `--detach-keys and ${other} exclude each other`,
+      "the VM and the command stay when they are left",
+    );
   }
   refuseWorkspace("vm run", options, path);
   if (options.dryRun && path === undefined)

@@ -2,7 +2,7 @@ import { clean } from "../../core/errors.ts";
 import { formatDuration, formatSize, MIB } from "../../core/units.ts";
 import type { Vm } from "../../sdk/index.ts";
 import { define, json } from "../command.ts";
-import { portText } from "../terminal/ports.ts";
+import { portsText } from "../terminal/ports.ts";
 import { fields } from "../terminal/table.ts";
 import { since, until, usage, type View } from "../terminal/view.ts";
 import { colourState } from "./vm-list.ts";
@@ -32,8 +32,8 @@ export function renderVm(vm: Vm, { style, now }: View): string {
     ["vcpu", vm.vcpu],
     ["memory", formatSize(vm.memory_mib * MIB)],
     ["disk", `${usage(vm.disk_used_bytes, vm.disk_bytes)} used on this host`],
-    ["network", vm.nat ? `nat${vm.nat_problem === null ? "" : ` (not working: ${vm.nat_problem})`}` : "none"],
-    ["ports", vm.publish.length > 0 ? vm.publish.map(portText).join(", ") : null],
+    ["network", network(vm)],
+    ["ports", vm.publish.length > 0 ? portsText(vm) : null],
     ["nested", vm.nested ? "yes" : null],
     ["workspace", vm.workspace ? workspace(vm.workspace) : null],
     ["removed", vm.auto_remove ? "when the command that made it ends (--rm)" : null],
@@ -43,6 +43,12 @@ export function renderVm(vm: Vm, { style, now }: View): string {
     ["boot id", vm.boot_id],
     ["monitor", vm.pid === null ? null : `pid ${vm.pid}`],
   ]);
+}
+
+function network({ nat, nat_problem, ip }: Vm): string {
+  if (!nat) return "none";
+  if (nat_problem !== null) return `nat (not working: ${nat_problem})`;
+  return ip === null ? "nat" : `nat, ${ip} in the guest (the same in every VM)`;
 }
 
 /** What ends it, and when, as things are now. */

@@ -84,6 +84,8 @@ async function inCommand(
   if (current.startsWith("-")) return list(optionCandidates(specs, typed.given));
   const argument = argumentAt(command.arguments ?? "", typed.args.length);
   if (!argument) return command.takesCommand ? list([of("--", "a command of the guest follows")]) : nothing;
+  if (command.argumentChoices && typed.args.length === 0)
+    return list(command.argumentChoices.map((value) => of(value, "")));
   return ofPlaceholder(entry, argument, typed.args, "", names);
 }
 

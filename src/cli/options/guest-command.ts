@@ -1,6 +1,7 @@
 /** The options that say how a command runs in a guest, shared by `run` and `exec`. */
 import { parseDuration } from "../../core/units.ts";
 import { flag, parsed, text } from "../command.ts";
+import { parseDetachKeys } from "../terminal/detach-keys.ts";
 import { environmentOptions } from "./environment.ts";
 
 export const commandOptions = {
@@ -13,5 +14,10 @@ export const commandOptions = {
   noStdin: flag("--no-stdin", "give it no input"),
   timeout: parsed("--timeout <time>", "stop the command after this time (90s, 15m): code 124", (value) =>
     parseDuration(value, "--timeout"),
+  ),
+  detachKeys: parsed(
+    "--detach-keys <keys>",
+    "let it outlive this client, and leave it with these keys (ctrl-p,ctrl-q); vm attach comes back",
+    parseDetachKeys,
   ),
 };

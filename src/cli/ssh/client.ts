@@ -34,7 +34,6 @@ export async function becomeSsh(
     ...["-F", sshConfigFile(paths)],
     ...["-o", `HostKeyAlias=${vm.id}`], // whatever the file says by now
     ...["-o", "LogLevel=ERROR"], // the first key of a VM that was just made is no news
-    ...["-o", "LogLevel=ERROR"], // the first key of a VM that was just made is no news
     ...(tty ? ["-tt"] : []), // twice: also when our own input is no terminal
     `${vm.name}${HOST_SUFFIX}`,
     ...(command ? ["--", ...command] : []),

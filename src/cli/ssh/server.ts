@@ -5,31 +5,64 @@ import { type Banger, BangerError, type Sandbox } from "../../sdk/index.ts";
 const SSH_PORT = 22;
 /** Where distributions put it. */
 const PROGRAMS = ["/usr/sbin/sshd", "/usr/bin/sshd", "/usr/local/sbin/sshd"];
+/** What sshd writes once it listens (sshd(8), FILES; /var/run is /run). */
+const PID_FILE = { folder: "/run", name: "sshd.pid" };
 /** The kernel's tables of TCP sockets. */
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 /** State of a socket that takes connections (the kernel's TCP_LISTEN). */
 const LISTENING = "0A";
 
 /**
- * True when a server listens on the guest's port 22. While the guest's system is still starting, the end of that is waited
- * for, but only where there is a server that it could start.
+ * True when a server listens on the guest's port 22. Where there is a server that the guest's system could start, it is
+ * waited for, until the system has finished starting.
  */
 export async function hasSshServer(vm: Sandbox): Promise<boolean> {
   if (await listens(vm)) return true;
   if (!(await hasServerProgram(vm))) return false;
-  await vm.waitSystem();
+  await serverUp(vm);
   return listens(vm);
 }
 
-/** Connects to a port; where nothing listens yet, once more when the guest's system has finished starting. */
+/**
+ * Connects to a port; where nothing listens yet, once more when the guest's system has finished starting, or for ssh when
+ * its server is up.
+ */
 export async function connectWhenUp(banger: Banger, ref: string, port: number): Promise<Duplex> {
   try {
     return await banger.connectPort(ref, port);
   } catch (error) {
     if (!(error instanceof BangerError) || error.code !== "guest_refused") throw error;
-    await (await banger.get(ref)).waitSystem();
+    const vm = await banger.get(ref);
+    await (port === SSH_PORT ? serverUp(vm) : vm.waitSystem());
     return banger.connectPort(ref, port);
   }
+}
+
+/**
+ * Resolves when sshd takes connections: it writes its process id down as soon as it does. One that is started some other
+ * way, or never, is waited for until the system has finished starting.
+ */
+async function serverUp(vm: Sandbox): Promise<void> {
+  const enough = new AbortController();
+  const { signal } = enough;
+  try {
+    await Promise.race([vm.waitSystem({ signal }), pidFileWritten(vm, signal)]);
+  } finally {
+    enough.abort();
+  }
+}
+
+/** Resolves when it is, or when the server came up before it could be watched; never, when there will be none. */
+function pidFileWritten(vm: Sandbox, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onOpen = () => void listens(vm).then((up) => up && resolve(), reject);
+    const follow = async () => {
+      for await (const { path } of vm.files.watch(PID_FILE.folder, { signal, onOpen })) {
+        if (path === PID_FILE.name) resolve();
+      }
+    };
+    follow().catch(reject);
+  });
 }
 
 async function listens(vm: Sandbox): Promise<boolean> {

@@ -9,9 +9,9 @@ export function portText({ address, host_port, guest_port, problem }: PublishedP
   return `${where}${host_port}->${guest_port}${problem === null ? "" : ` (${problem})`}`;
 }
 
-/** `nat`, ports, both, or `-` for neither. */
-export function networkText({ nat, publish }: Vm): string {
-  return [...(nat ? ["nat"] : []), ...publish.map(portText)].join(", ") || "-";
+/** All that a VM publishes, or `-`. */
+export function portsText({ publish }: Vm): string {
+  return publish.map(portText).join(", ") || "-";
 }
 
 /** Tells which ports were published, the chosen ones too. */

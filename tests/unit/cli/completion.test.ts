@@ -54,6 +54,10 @@ test("options are offered once, unless they may be given several times; values w
   assert.deepEqual(await values("vm start --wait=s"), ["--wait=system"]);
   assert.deepEqual(await values("vm start --wait system t"), ["two", "three"]);
   assert.deepEqual(await values("vm run --name "), []);
+  assert.deepEqual(await values("vm kill --signal T"), ["TERM"]);
+  assert.deepEqual(await values("vm set one --nat "), ["on", "off"]);
+  assert.deepEqual(await values("completion "), ["bash", "zsh", "fish", "powershell"]);
+  assert.deepEqual(await values("completion bash "), []);
 });
 
 test("files of the host are left to the shell: after --, where a file is wanted, at both ends of a copy", async () => {

@@ -1,5 +1,6 @@
 /** Whether a guest has an ssh server: what the client asks, and in which order. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
 import { vmOfHost } from "../../../src/cli/ssh/host-name.ts";
 import { hasListener, hasSshServer } from "../../../src/cli/ssh/server.ts";
@@ -8,8 +9,15 @@ import { BangerError, type Sandbox } from "../../../src/sdk/index.ts";
 const HEAD = "  sl  local_address rem_address   st tx_queue rx_queue\n";
 const LISTENS = `${HEAD}   0: 00000000:0016 00000000:0000 0A 00000000:00000000\n`;
 
-/** A guest whose tables say `tables[0]` first and the next ones after its system has started. */
-function guest(tables: string[], programs: string[]): { vm: Sandbox; asked: string[] } {
+/** How a server that is awaited comes up: it writes its process id down, or was there before that was watched, or the system is ready. */
+type Coming = "pid file" | "missed" | "system";
+
+/** A guest whose tables say `tables[0]` first and the next ones after what is awaited has come about. */
+function guest(
+  tables: string[],
+  programs: string[],
+  coming: Coming = "system",
+): { vm: Sandbox; asked: string[] } {
   const asked: string[] = [];
   const missing = () => BangerError.of("guest_not_found", { problem: "no such file" });
   const vm = {
@@ -23,8 +31,21 @@ function guest(tables: string[], programs: string[]): { vm: Sandbox; asked: stri
         if (!programs.includes(path)) throw missing();
         return {};
       },
+      async *watch(folder: string, { signal, onOpen }: { signal: AbortSignal; onOpen: () => void }) {
+        asked.push(`watch ${folder}`);
+        if (coming === "missed") tables.shift();
+        onOpen();
+        yield { path: "other" };
+        if (coming === "pid file") {
+          tables.shift();
+          yield { path: "sshd.pid" };
+        }
+        await once(signal, "abort");
+        asked.push("over");
+      },
     },
-    waitSystem: async () => {
+    waitSystem: async ({ signal }: { signal: AbortSignal }) => {
+      if (coming !== "system") return once(signal, "abort");
       asked.push("wait");
       tables.shift();
       return "running";
@@ -40,9 +61,12 @@ test("a server that listens is used at once", async () => {
 });
 
 test("a server that is there but not up is waited for; one that never comes up is none", async () => {
-  const late = guest([HEAD, LISTENS], ["/usr/sbin/sshd"]);
-  assert.equal(await hasSshServer(late.vm), true);
-  assert.deepEqual(late.asked, ["table", "wait", "table"]);
+  for (const coming of ["pid file", "missed", "system"] as const) {
+    const late = guest([HEAD, LISTENS], ["/usr/sbin/sshd"], coming);
+    assert.equal(await hasSshServer(late.vm), true);
+    assert.equal(late.asked.filter((one) => one === "watch /run").length, 1);
+    if (coming !== "system") assert.ok(!late.asked.includes("wait"), "not for the whole system");
+  }
   assert.equal(await hasSshServer(guest([HEAD, HEAD], ["/usr/sbin/sshd"]).vm), false);
 });
 

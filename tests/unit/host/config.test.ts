@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { parseConfig } from "../../../src/core/config.ts";
 import { GIB, MIB } from "../../../src/core/units.ts";
 import { ConfigFile, readConfig } from "../../../src/host/config-file.ts";
 import { temporaryPaths } from "../../support/temporary.ts";
@@ -12,6 +13,17 @@ async function read(t: TestContext, toml: string) {
   writeFileSync(join(paths.config, "config.toml"), toml);
   return readConfig(paths);
 }
+
+test("default_dns takes addresses of other machines", async () => {
+  assert.deepEqual(parseConfig({ default_dns: ["192.0.2.1"] }, "f", "").default_dns, ["192.0.2.1"]);
+  for (const [value, problem] of [
+    [["127.0.0.53"], /default_dns\[0\]: must be an address that a guest reaches/],
+    [["fd00::1"], /default_dns\[0\]: must be an IPv4 address/],
+    ["192.0.2.1", /default_dns: .*array/],
+    [["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"], /default_dns: at most 3 addresses/],
+  ] as const)
+    assert.throws(() => parseConfig({ default_dns: value }, "f", ""), problem);
+});
 
 test("no file is a file without keys", async (t) => {
   const config = await readConfig(temporaryPaths(t));
