@@ -21,7 +21,7 @@ const builds = new SharedWork<string>();
  * @throws agent_build_failed | host_packages_missing
  */
 export async function ensureAgentBinary(
-  paths: Paths,
+  paths: Pick<Paths, "cache">,
   work: Work,
   guest: string = join(PACKAGE, "guest"),
 ): Promise<string> {

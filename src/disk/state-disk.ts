@@ -56,7 +56,7 @@ export async function ensureStateTemplate(paths: Paths, bytes: number, signal: A
 export async function cloneStateDisk(template: string, target: string, signal?: AbortSignal): Promise<void> {
   if (await exists(target)) throw new Error("the target exists");
   await requireSpace(dirname(target), WORKING_ROOM, "a VM disk");
-  await sparseCopy(template, target, signal);
+  await copySparsely(template, target, signal);
 }
 
 /**
@@ -101,7 +101,7 @@ async function makeTemplate(target: string, size: number, signal: AbortSignal): 
     const complaint = made.stderr.replace(/^debugfs .*$/m, "").trim();
     if (complaint) throw new ProcessError("debugfs", complaint, 0, made.stderr);
     // mke2fs writes zeros (an empty journal, for one): the copy leaves them out.
-    await sparseCopy(rough, target, signal);
+    await copySparsely(rough, target, signal);
   } finally {
     await rm(rough, { force: true });
   }
@@ -123,7 +123,11 @@ function mkfsArguments(size: number): string[] {
   ];
 }
 
-async function sparseCopy(source: string, target: string, signal?: AbortSignal): Promise<void> {
+/**
+ * Copies a file: by sharing its blocks where the host's filesystem can, else what is not zero. On failure nothing is left.
+ * @throws no_space
+ */
+export async function copySparsely(source: string, target: string, signal?: AbortSignal): Promise<void> {
   try {
     // Node can neither reflink-or-sparse-copy nor find holes; cp does both in one call.
     await run("cp", ["--reflink=auto", "--sparse=always", "--no-clobber", "--", source, target], {

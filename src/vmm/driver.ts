@@ -42,6 +42,8 @@ export interface LaunchSpec {
   /** Disks; base and modules are shared and read-only. */
   readonly disks: { readonly base: string; readonly state: string; readonly modules: string };
   readonly nested: boolean;
+  /** Its state will be saved once and restored many times: the driver may lay its memory out so that this is quick. */
+  readonly template?: boolean;
 }
 
 /** Plain data that finds a running monitor again after a daemon restart. Stored with the VM. */

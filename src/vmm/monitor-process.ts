@@ -25,6 +25,8 @@ export interface MonitorCommand {
   readonly program: string;
   readonly args: readonly string[];
   readonly confinement: Confinement;
+  /** A command line that runs the jail, to prepare what it passes on. */
+  readonly before?: readonly string[];
   /** Where standard output goes; without it to the log. */
   readonly stdout?: number;
   /** A further open file, inherited as descriptor 3. */
@@ -51,9 +53,8 @@ export async function startMonitor<M>(
   const folder = command.confinement.writable;
   const bwrap = await usableBubblewrap();
   const plain = [command.program, ...command.args];
-  const [program = "", ...args] = bwrap
-    ? [bwrap, ...bubblewrapArguments(withProgram(command), plain)]
-    : plain;
+  const confined = bwrap ? [bwrap, ...bubblewrapArguments(withProgram(command), plain)] : plain;
+  const [program = "", ...args] = [...(command.before ?? []), ...confined];
   const log = await open(join(folder, LOG), "w", 0o600);
   let child: ChildProcess & { readonly pid: number };
   try {

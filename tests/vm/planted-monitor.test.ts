@@ -80,10 +80,10 @@ describe("a program in a monitor's place", async () => {
   });
 
   const accelerator = async () => ({ accelerator: "kvm", why: "nothing is started" }) as const;
+  const cache = join(home.path, ".cache/banger");
   const drivers: Record<string, () => Driver> = {
-    qemu: () => qemuDriver({ program: planted, accelerator }),
-    firecracker: () =>
-      firecrackerDriver({ program: planted, cache: join(home.path, ".cache/banger"), accelerator }),
+    qemu: () => qemuDriver({ program: planted, cache, accelerator }),
+    firecracker: () => firecrackerDriver({ program: planted, cache, accelerator }),
   };
   for (const [name, driver] of Object.entries(drivers)) {
     test(`of ${name} reaches nothing but its VM`, async (t) => {

@@ -11,6 +11,15 @@ export const SOCKETS = {
 /** QEMU's id of the port that the agent opens. */
 export const AGENT_PORT = "agent-port";
 
+/** Where guest memory is: the monitor's own, a file in its folder, or what it inherited as a descriptor. */
+export type MemoryPlace = "own" | "folder" | "inherited";
+
+/** In the folder of a machine whose memory is to be kept as a template. */
+export const MEMORY_FILE = "memory";
+
+/** The descriptor that guest/lend.h passes on. */
+const LENT = "/proc/self/fd/4";
+
 /** CONFIG_HZ of Debian's kernels: loops per jiffy follow from the frequency. */
 const KERNEL_HZ = 250;
 
@@ -18,15 +27,20 @@ const KERNEL_HZ = 250;
  * @param tscKhz the host's time stamp counter frequency. Under TCG the guest reads that counter, and measuring it while the
  *   host is busy can hang the early boot; so the kernel is given what it would measure (tsc_early_khz, lpj).
  */
-export function qemuArguments(spec: LaunchSpec, tscKhz: number | null): string[] {
+export function qemuArguments(
+  spec: LaunchSpec,
+  tscKhz: number | null,
+  memory: MemoryPlace = "own",
+): string[] {
   const kvm = spec.accelerator === "kvm";
   return [
     // microvm with acpi=on leaves PIT and PIC off by itself; without them this kernel hangs in TSC calibration under TCG.
-    ...["-M", "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,x-option-roms=off"],
+    ...["-M", "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,x-option-roms=off,memory-backend=ram"],
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
     ...["-accel", kvm ? "kvm" : "tcg,thread=multi", "-cpu", cpuModel(spec)],
     ...["-smp", String(spec.vcpu), "-m", `${spec.memoryMib}M`],
+    ...["-object", memoryBackend(spec, memory)],
     ...["-kernel", spec.kernel, "-initrd", spec.initramfs, "-append", kernelCommandLine(spec, tscKhz)],
     ...disk("base", spec.disks.base, "readonly=on"),
     // cache=writeback: a sync in the guest is an fsync on the host; discard gives freed blocks back.
@@ -45,6 +59,13 @@ export function qemuArguments(spec: LaunchSpec, tscKhz: number | null): string[]
     ...listener("qmp", SOCKETS.qmp),
     ...["-mon", "chardev=qmp,mode=control"],
   ];
+}
+
+/** Of the same name in all cases: a state finds its memory by it. */
+function memoryBackend({ memoryMib }: LaunchSpec, place: MemoryPlace): string {
+  const size = `id=ram,size=${memoryMib}M`;
+  if (place === "own") return `memory-backend-ram,${size}`;
+  return `memory-backend-file,${size},share=on,mem-path=${place === "folder" ? MEMORY_FILE : LENT}`;
 }
 
 function cpuModel(spec: LaunchSpec): string {

@@ -1,15 +1,19 @@
 /** The QEMU driver: launch, restore, adopt. */
 import { readFile } from "node:fs/promises";
 import { BangerError } from "../../core/errors.ts";
+import { silent } from "../../core/stage.ts";
+import { MIB } from "../../core/units.ts";
+import { ensureAgentBinary } from "../../disk/agent-binary.ts";
+import { exists } from "../../host/files.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
 import type { AcceleratorChoice } from "../accelerator.ts";
 import type { Driver, LaunchSpec, Machine, MachineHandle } from "../driver.ts";
 import { lastWords, removeEndpoints, startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
-import { qemuArguments, tscFrequency } from "./arguments.ts";
+import { type MemoryPlace, qemuArguments, tscFrequency } from "./arguments.ts";
 import { connectMachine, type QemuMachine } from "./machine.ts";
 import { findQemu, probeQemu } from "./probe.ts";
-import { openState } from "./state-file.ts";
+import { memoryFile, openState } from "./state-file.ts";
 
 /** Of the machine type microvm. */
 const MAX_VCPU = 288;
@@ -19,22 +23,25 @@ const RESTORE = ["-S", "-incoming", "defer"];
 export interface QemuSettings {
   /** `qemu_bin` of config.toml. */
   readonly program: string | undefined;
+  /** banger's cache folder. */
+  readonly cache: string;
   readonly accelerator: () => Promise<AcceleratorChoice>;
 }
 
-export function qemuDriver({ program: configured, accelerator }: QemuSettings): Driver {
+export function qemuDriver({ program: configured, cache, accelerator }: QemuSettings): Driver {
   const program = () => findQemu(configured);
   return {
     name: "qemu",
     maxVcpu: MAX_VCPU,
     features: { emulation: true, nested: true, nat: true, growDisk: true, pause: true, snapshot: true },
     probe: rememberStatus(() => probeQemu(configured, accelerator)),
-    launch: async (spec, signal) => start(await program(), spec, [], undefined, signal),
+    launch: async (spec, signal) =>
+      start(await program(), spec, { memory: spec.template ? "folder" : "own" }, signal),
     restore: async (spec, folder, signal) => {
       const state = await openState(folder);
       try {
-        const machine = await start(await program(), spec, RESTORE, state.fd, signal);
-        return await loaded(machine);
+        const saved = { state: state.fd, ...(await savedMemory(cache, spec, folder, signal)) };
+        return await loaded(await start(await program(), spec, saved, signal));
       } finally {
         await state.close();
       }
@@ -60,11 +67,32 @@ async function loaded(machine: QemuMachine): Promise<Machine> {
   }
 }
 
+/** What a machine begins with. */
+interface Beginning {
+  readonly memory: MemoryPlace;
+  /** A command line that makes the memory to inherit, and runs the rest. */
+  readonly lend?: readonly string[];
+  /** The open file of a saved state to load. */
+  readonly state?: number;
+}
+
+/** A template's memory is lent; any other state holds its own. */
+async function savedMemory(
+  cache: string,
+  spec: LaunchSpec,
+  folder: string,
+  signal: AbortSignal,
+): Promise<Pick<Beginning, "memory" | "lend">> {
+  const file = memoryFile(folder);
+  if (!(await exists(file))) return { memory: "own" };
+  const agent = await ensureAgentBinary({ cache }, { report: silent, signal });
+  return { memory: "inherited", lend: [agent, "--lend", file, String(spec.memoryMib * MIB)] };
+}
+
 async function start(
   program: Awaited<ReturnType<typeof findQemu>>,
   spec: LaunchSpec,
-  more: readonly string[],
-  inherited: number | undefined,
+  { memory, lend, state }: Beginning,
   signal: AbortSignal,
 ): Promise<QemuMachine> {
   if (program.path === null) {
@@ -75,16 +103,17 @@ async function start(
   const command = {
     title: "QEMU",
     program: program.path,
-    args: [...qemuArguments(spec, await tscKhz()), ...more],
+    args: [...qemuArguments(spec, await tscKhz(), memory), ...(state === undefined ? [] : RESTORE)],
     confinement: {
       writable: spec.directory,
       readOnly: [spec.kernel, spec.initramfs, spec.disks.base, spec.disks.modules],
       devices: spec.accelerator === "kvm" ? ["/dev/kvm"] : [],
     },
-    ...(inherited === undefined ? {} : { inherited }),
+    ...(lend && { before: lend }),
+    ...(state !== undefined && { inherited: state }),
   };
   const handle = { driver: "qemu", directory: spec.directory, accelerator: spec.accelerator } as const;
-  return startMonitor(command, (process) => connectMachine({ ...handle, ...process }), signal);
+  return startMonitor(command, (process) => connectMachine({ ...handle, ...process }, memory), signal);
 }
 
 async function adopt(handle: MachineHandle): Promise<Machine | null> {

@@ -9,7 +9,7 @@ import { isAlive, killProcess, residentBytes, signalInnermost } from "../../host
 import { connectUnix } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
 import { removeEndpoints } from "../monitor-process.ts";
-import { AGENT_PORT, SOCKETS } from "./arguments.ts";
+import { AGENT_PORT, type MemoryPlace, SOCKETS } from "./arguments.ts";
 import { Qmp } from "./qmp.ts";
 import { loadMachine, saveMachine } from "./state-file.ts";
 
@@ -18,14 +18,17 @@ const QUIT_MS = 2000;
 const ANSWER_MS = 10_000;
 
 /** Connects to the sockets in the machine's folder; rejects with the system's error when they do not answer in time. */
-export async function connectMachine(handle: MachineHandle): Promise<QemuMachine> {
+export async function connectMachine(
+  handle: MachineHandle,
+  memory: MemoryPlace = "own",
+): Promise<QemuMachine> {
   const at = (name: string) => join(handle.directory, name);
   const console = await connectUnix(at(SOCKETS.console));
   try {
     const control = await connectUnix(at(SOCKETS.qmp));
     const late = setTimeout(() => control.destroy(), ANSWER_MS);
     const qmp = await Qmp.open(control).finally(() => clearTimeout(late));
-    return new QemuMachine(handle, qmp, console);
+    return new QemuMachine(handle, qmp, console, memory);
   } catch (error) {
     console.destroy();
     throw error;
@@ -38,13 +41,15 @@ export class QemuMachine implements Machine {
   readonly exited: Promise<MachineExit>;
   readonly #qmp: Qmp;
   readonly #gone: Promise<void>;
+  readonly #memory: MemoryPlace;
   #agent: Socket | null = null;
   #killed = false;
 
-  constructor(handle: MachineHandle, qmp: Qmp, console: Socket) {
+  constructor(handle: MachineHandle, qmp: Qmp, console: Socket, memory: MemoryPlace) {
     this.handle = handle;
     this.console = console;
     this.#qmp = qmp;
+    this.#memory = memory;
     // The channel itself stays open when the agent is gone: without this, whoever waits for an answer waits forever.
     qmp.onPort = (id, open) => {
       if (id === AGENT_PORT && !open) this.#agent?.destroy();
@@ -94,13 +99,18 @@ export class QemuMachine implements Machine {
 
   saveState(folder: string, signal: AbortSignal): Promise<void> {
     return this.#ask("save the VM's state", () =>
-      saveMachine(this.#qmp, this.handle.directory, folder, signal),
+      saveMachine(
+        this.#qmp,
+        { directory: this.handle.directory, apart: this.#memory === "folder" },
+        folder,
+        signal,
+      ),
     );
   }
 
   /** For a QEMU that waits for a saved state, see `loadMachine`. */
   loadState(): Promise<void> {
-    return this.#ask("load the saved state", () => loadMachine(this.#qmp));
+    return this.#ask("load the saved state", () => loadMachine(this.#qmp, this.#memory === "inherited"));
   }
 
   stateDiskResized(bytes: number): Promise<void> {

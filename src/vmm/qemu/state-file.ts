@@ -1,5 +1,6 @@
 /**
- * Memory and devices of a machine in a file, by QEMU's own migration. Out: over a unix socket in the VM's folder to this
+ * Memory and devices of a machine in files, by QEMU's own migration. A template's memory lies in a file of its own, which each
+ * machine that starts from it gets a copy of before QEMU runs (guest/lend.h); else it is part of the stream. Out: over a unix socket in the VM's folder to this
  * process, because a jailed QEMU can open nothing and this works with every version. In: QEMU inherits the opened file.
  */
 import { createWriteStream } from "node:fs";
@@ -7,23 +8,30 @@ import { open, rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { copySparsely } from "../../disk/state-disk.ts";
 import { withSocketAddress } from "../../host/unix-socket.ts";
+import { MEMORY_FILE } from "./arguments.ts";
 import type { Qmp } from "./qmp.ts";
 
 const FILE = "qemu.state";
+const MEMORY = "qemu.memory";
 const SOCKET = "save.sock";
 /** Bytes per second: the guest is stopped, so nothing is gained by going slowly. */
 const UNLIMITED = 2 ** 50;
 
 export const stateFile = (folder: string) => join(folder, FILE);
 
+/** Where a template's memory is. */
+export const memoryFile = (folder: string) => join(folder, MEMORY);
+
 /**
  * Saves the stopped machine of `qmp`, whose working folder is `directory`, to a file in `folder`.
- * @returns once the file is on disk; rejects with QEMU's reason
+ * @param apart its memory is not in the stream but in `MEMORY_FILE`, where it stays
+ * @returns once the files are on disk; rejects with QEMU's reason
  */
 export async function saveMachine(
   qmp: Qmp,
-  directory: string,
+  { directory, apart }: { readonly directory: string; readonly apart: boolean },
   folder: string,
   signal: AbortSignal,
 ): Promise<void> {
@@ -37,7 +45,7 @@ export async function saveMachine(
       (address) =>
         new Promise<void>((resolve, reject) => server.once("error", reject).listen(address, resolve)),
     );
-    await trackMigration(qmp);
+    await prepareMigration(qmp, apart);
     await qmp.execute("migrate-set-parameters", { "max-bandwidth": UNLIMITED });
     const saved = qmp.migrated();
     saved.catch(() => {}); // told below, in whatever order things fail
@@ -45,6 +53,7 @@ export async function saveMachine(
     const source = await Promise.race([connected, saved.then(() => connected)]);
     const target = createWriteStream(stateFile(folder), { flags: "wx", mode: 0o600, flush: true });
     await Promise.all([pipeline(source, target, { signal }), saved]);
+    if (apart) await copySparsely(join(directory, MEMORY_FILE), memoryFile(folder), signal);
   } catch (error) {
     await qmp.execute("migrate_cancel").catch(() => {});
     throw error;
@@ -58,14 +67,18 @@ export async function saveMachine(
 export const openState = (folder: string) => open(stateFile(folder), "r");
 
 /** Loads what was inherited as descriptor 3; the machine is stopped then. Rejects with QEMU's reason. */
-export async function loadMachine(qmp: Qmp): Promise<void> {
-  await trackMigration(qmp);
+export async function loadMachine(qmp: Qmp, apart: boolean): Promise<void> {
+  await prepareMigration(qmp, apart);
   const loaded = qmp.migrated();
   loaded.catch(() => {});
   await qmp.execute("migrate-incoming", { uri: "fd:3" });
   await loaded;
 }
 
-async function trackMigration(qmp: Qmp): Promise<void> {
-  await qmp.execute("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] });
+async function prepareMigration(qmp: Qmp, apart: boolean): Promise<void> {
+  const capabilities = [
+    { capability: "events", state: true },
+    { capability: "x-ignore-shared", state: apart }, // shared memory: what lies in a file
+  ];
+  await qmp.execute("migrate-set-capabilities", { capabilities });
 }

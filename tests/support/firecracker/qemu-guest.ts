@@ -40,7 +40,7 @@ export async function startQemuGuest(
     if (isOpen) events.onListening();
     else bridge?.destroy();
   };
-  if (state) await loadMachine(qmp);
+  if (state) await loadMachine(qmp, false);
   await state?.close();
   await stderr.close();
   return {
@@ -55,7 +55,12 @@ export async function startQemuGuest(
     save: async (target) => {
       const folder = `${target}.saving`;
       await mkdir(folder);
-      await saveMachine(qmp, process.cwd(), folder, new AbortController().signal);
+      await saveMachine(
+        qmp,
+        { directory: process.cwd(), apart: false },
+        folder,
+        new AbortController().signal,
+      );
       await rename(stateFile(folder), target);
       await rm(folder, { recursive: true });
     },
