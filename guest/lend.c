@@ -11,12 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int failed(const char *what, const char *path)
-{
-    fprintf(stderr, "%s %s: %s\n", what, path, strerror(errno));
-    return 1;
-}
-
 static bool copy_data(int from, int to)
 {
     off_t at = 0;
@@ -32,29 +26,44 @@ static bool copy_data(int from, int to)
                 return false;
         }
     }
-    return errno == ENXIO; /* nothing but a hole is left */
+    return errno == ENXIO && lseek(to, 0, SEEK_SET) == 0; /* nothing but a hole is left */
 }
 
-int lend(const char *file, const char *bytes, char **command)
+/* A copy of the file, of `size` bytes if that is not 0, as descriptor `fd`. */
+static bool copy_file(const char *path, long long size, int fd)
 {
     struct stat st;
-    long long size = strtoll(bytes, NULL, 10);
-    int from = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (from < 0 || fstat(from, &st) != 0)
-        return failed("open", file);
-    if (size <= 0 || st.st_size != size) {
-        fprintf(stderr, "%s has %lld bytes, not %s: it is damaged\n", file, (long long)st.st_size, bytes);
-        return 1;
+    int from = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (from < 0 || fstat(from, &st) != 0) {
+        fprintf(stderr, "open %s: %s\n", path, strerror(errno));
+        return false;
     }
-    int memory = memfd_create("guest-memory", 0);
-    if (memory < 0 || ftruncate(memory, size) != 0)
-        return failed("get memory for", file);
-    if (!copy_data(from, memory))
-        return failed("copy", file);
-    if (memory != LEND_FD && dup2(memory, LEND_FD) < 0)
-        return failed("pass on", file);
-    if (memory != LEND_FD)
-        close(memory);
+    if (size != 0 && st.st_size != size) {
+        fprintf(stderr, "%s has %lld bytes, not %lld: it is damaged\n", path, (long long)st.st_size, size);
+        return false;
+    }
+    int copy = memfd_create("banger", MFD_CLOEXEC);
+    if (copy < 0 || ftruncate(copy, st.st_size) != 0 || !copy_data(from, copy)) {
+        fprintf(stderr, "copy %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    /* First out of the way, lest one of the two is `fd` itself; the copy that stays is not closed by exec. */
+    int high = fcntl(copy, F_DUPFD_CLOEXEC, 10);
+    close(copy);
+    close(from);
+    if (high < 0 || dup2(high, fd) < 0) {
+        fprintf(stderr, "pass on %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    close(high);
+    return true;
+}
+
+int lend(const char *state, const char *memory, const char *bytes, char **command)
+{
+    if (!copy_file(state, 0, LEND_STATE_FD) || !copy_file(memory, strtoll(bytes, NULL, 10), LEND_MEMORY_FD))
+        return 1;
     execvp(command[0], command);
-    return failed("run", command[0]);
+    fprintf(stderr, "run %s: %s\n", command[0], strerror(errno));
+    return 1;
 }

@@ -1,11 +1,12 @@
-/* Runs a program that finds a private copy of a file's content in memory: a saved machine's memory, for its monitor. */
+/* Runs a monitor that finds private copies of a template's files: what it could write to is nobody else's. */
 #ifndef BANGER_LEND_H
 #define BANGER_LEND_H
 
-/* The copy has `bytes` and no name in any filesystem; the program inherits it, open, as descriptor `LEND_FD`. Holes of the
- * file take nothing. Returns only on failure, which is told on standard error. */
-int lend(const char *file, const char *bytes, char **command);
+/* The copies lie in memory and have no name in any filesystem; holes take nothing. `command` inherits them, open, as the
+ * descriptors below. `bytes` is the size that the memory must have. Returns only on failure, told on standard error. */
+int lend(const char *state, const char *memory, const char *bytes, char **command);
 
-#define LEND_FD 4
+#define LEND_STATE_FD 3
+#define LEND_MEMORY_FD 4
 
 #endif

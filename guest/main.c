@@ -45,13 +45,13 @@ int main(int argc, char **argv)
     }
     if (argc > 4 && strcmp(argv[1], "--netguard") == 0)
         return netguard(argv[2], argv[3], argv + 4);
-    if (argc > 4 && strcmp(argv[1], "--lend") == 0)
-        return lend(argv[2], argv[3], argv + 4);
+    if (argc > 5 && strcmp(argv[1], "--lend") == 0)
+        return lend(argv[2], argv[3], argv[4], argv + 5);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts(BANGER_VERSION);
         return 0;
     }
     fputs("usage: banger-agent --hosted --listen SOCKET | --netguard NET CONTROL PASST... |\n"
-          "       banger-agent --lend FILE BYTES COMMAND... | --version\n", stderr);
+          "       banger-agent --lend STATE MEMORY BYTES COMMAND... | --version\n", stderr);
     return 2;
 }

@@ -35,7 +35,10 @@ export const CHECKPOINTS = [
   "recover.done",
 ] as const;
 
-export type Checkpoint = (typeof CHECKPOINTS)[number];
+/** Those of templates, made and used: tests/vm/warm.test.ts. */
+export const WARM_CHECKPOINTS = ["warm.launched", "warm.saved", "warm.complete", "warm.borrowed"] as const;
+
+export type Checkpoint = (typeof CHECKPOINTS)[number] | (typeof WARM_CHECKPOINTS)[number];
 
 let listener: (point: Checkpoint) => void = () => {};
 

@@ -18,6 +18,9 @@ const size = (bare: number) =>
     }
   });
 
+/** A bare number is MiB; 0 is none at all. */
+const sizeOrNone = z.union([z.literal(0), z.literal("0"), size(MIB)]).transform((value) => Number(value));
+
 function refuse(error: unknown, context: z.RefinementCtx): never {
   const message = error instanceof BangerError ? `${error.message} (${error.hint})` : String(error);
   context.addIssue({ code: "custom", message });
@@ -80,6 +83,11 @@ export const configSchema = z.strictObject({
     .prefault(0)
     .describe(
       "Stops a VM that was idle that long, such as `30m`: nobody ran a command in it, used its files or had a connection into it. 0 never does.",
+    ),
+  warm_cache: sizeOrNone
+    .prefault("2G")
+    .describe(
+      "How much of the disk templates may take that VMs start warm from, such as `4G`; a bare number is MiB. 0 makes and uses none.",
     ),
   stats_interval: duration
     .refine((ms) => ms >= 200, "must be at least 200ms")

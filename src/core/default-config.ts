@@ -3,12 +3,14 @@
  * because the schema's library takes a client 50 ms to load.
  */
 import type { Config } from "./config.ts";
+import { GIB } from "./units.ts";
 
 export const DEFAULT_CONFIG: Config = {
   log_level: "info",
   default_image: "debian-slim",
   driver: "auto",
   auto_stop_after: 0,
+  warm_cache: 2 * GIB,
   stats_interval: 2000,
   default_dns: [],
   vm_defaults: {},

@@ -32,7 +32,10 @@ export function prune(context: Context, request: Prune, signal: AbortSignal): Pr
   };
   return dry_run
     ? candidates().then((parts) => outcome(parts, true))
-    : context.supplies.clean(signal, async () => remove(context, await candidates()));
+    : context.supplies.clean(signal, async () => {
+        await context.warm.stop(); // it writes in the cache, of what may go
+        return remove(context, await candidates());
+      });
 }
 
 /**

@@ -33,6 +33,9 @@ import { Deadlines } from "../vm/deadlines.ts";
 import { LiveVms } from "../vm/live-vm.ts";
 import { recoverVms } from "../vm/recover.ts";
 import { SshAccess } from "../vm/ssh-access.ts";
+import { buildTemplate } from "../vm/warm-build.ts";
+import { WarmKeeper } from "../vm/warm-keeper.ts";
+import { WarmTemplates } from "../vm/warm-templates.ts";
 import { configuredDrivers } from "./configured-drivers.ts";
 import { makeHandlers } from "./handlers.ts";
 import { Leases } from "./leases.ts";
@@ -86,7 +89,7 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
   const putAway = async (why: string): Promise<void> => {
     log.info({ why }, "stopping; VMs run on");
     await leases.closeAll();
-    await operations.cancelAll();
+    await Promise.all([operations.cancelAll(), context.warm.stop()]);
     server.server.close();
     database.close();
     lock[Symbol.dispose]();
@@ -121,7 +124,7 @@ function makeContext(
     anyKernel: async () => (await kernels.list())[0]?.vmlinuz ?? null,
     keep: true,
   });
-  return {
+  const context: VmContext & Stores = {
     paths,
     get config() {
       return config.current;
@@ -158,7 +161,14 @@ function makeContext(
       return log;
     },
     forgetConsole: (id) => void consoles.delete(id),
+    warm: new WarmKeeper(new WarmTemplates(paths.cache), {
+      build: (request, folder, work) => buildTemplate(context, request, folder, work),
+      limit: () => config.current.warm_cache,
+      busy: () => context.supplies.inUse || live.all().some((vm) => vm.inUse),
+      log,
+    }),
   };
+  return context;
 }
 
 function publishedPorts(vms: VmRepository, live: LiveVms, log: Log): PublishedPorts {

@@ -13,7 +13,7 @@ export function vmHandlers(context: VmContext, vms: VmService): Pick<Handlers, k
     getVm: ({ params }) => vms.get(params.vm ?? ""),
     deleteVm: async ({ params, query }) =>
       query.unless_running ? vms.deleteResting(params.vm ?? "") : vms.delete(params.vm ?? ""),
-    startVm: async ({ params, body }) => vms.start(params.vm ?? "", body.wait ?? "agent"),
+    startVm: async ({ params, body }) => vms.start(params.vm ?? "", body),
     stopVm: async ({ params, body }) => vms.stop(params.vm ?? "", body.timeout_ms),
     restartVm: async ({ params, body }) => vms.restart(params.vm ?? "", body),
     pauseVm: async ({ params }) => vms.pause(params.vm ?? ""),

@@ -7,8 +7,8 @@ import type {
   PrepareWorkspace,
   RestartVm,
   SetVm,
+  StartVm,
   Vm,
-  WaitFor,
 } from "../api/schemas.ts";
 import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
@@ -125,16 +125,16 @@ export class VmService {
         work,
       );
       if (request.start === false) this.#context.ports.close(id);
-      else await this.#firstStart(record, request.wait ?? "agent", work);
+      else await this.#firstStart(record, request, work);
       if (request.workspace) await this.#firstPrepare(record, request.workspace, work);
     });
     return operation;
   }
 
-  start(ref: string, wait: WaitFor): Operation {
+  start(ref: string, { wait = "agent", cold = false }: StartVm): Operation {
     const vm = this.#inState(ref, ["stopped", "error"], "stopped");
     return this.#operations.start("start", vm.id, (work) =>
-      this.#context.busy.hold(vm, "start", () => startVm(this.#context, vm, { wait }, work)),
+      this.#context.busy.hold(vm, "start", () => startVm(this.#context, vm, { wait, cold }, work)),
     );
   }
 
@@ -237,9 +237,11 @@ export class VmService {
   }
 
   /** A boot that fails keeps the VM, even with --rm, so that its console can be read; a cancelled creation leaves nothing. */
-  async #firstStart(record: VmRecord, wait: WaitFor, work: Work): Promise<void> {
+  async #firstStart(record: VmRecord, { wait = "agent", cold = false }: CreateVm, work: Work): Promise<void> {
     try {
-      await this.#context.busy.hold(record, "start", () => startVm(this.#context, record, { wait }, work));
+      await this.#context.busy.hold(record, "start", () =>
+        startVm(this.#context, record, { wait, cold }, work),
+      );
     } catch (error) {
       if (work.signal.aborted) await deleteVm(this.#context, record, work);
       else this.#context.vms.update(record.id, { autoRemove: false });

@@ -59,7 +59,8 @@ export function childEnvironment(extra: Record<string, string> = {}): Record<str
 /** In the environment of what the daemon has done for it: a daemon that is killed leaves such programs (src/host/leftovers.ts). */
 export const WORK_MARK = "BANGER_WORK_OF";
 
-function workMark(): Record<string, string> {
+/** The mark as a part of an environment; empty in who does not mark what it starts. */
+export function workMark(): Record<string, string> {
   const mark = process.env[WORK_MARK];
   return mark === undefined ? {} : { [WORK_MARK]: mark };
 }

@@ -8,6 +8,11 @@ export class Supplies {
   #idle = Promise.withResolvers<void>();
   #cleaning: Promise<unknown> | null = null;
 
+  /** Whether something is being made or started now. */
+  get inUse(): boolean {
+    return this.#users > 0;
+  }
+
   /** Runs work that takes supplies, from asking for them to where a record or a process holds them. */
   async use<T>(work: () => Promise<T>): Promise<T> {
     while (this.#cleaning) await this.#cleaning;

@@ -23,6 +23,8 @@ export interface CreateOptions {
   readonly vcpu?: number;
   readonly memoryMib?: number;
   readonly diskBytes?: number;
+  /** Boot it, even if it could start from a template kept ready. */
+  readonly cold?: boolean;
   /** Expose virtualization to the guest. */
   readonly nested?: boolean;
   /** Outbound network. Default false: none at all. */
@@ -163,6 +165,7 @@ async function createRequest(options: CreateOptions): Promise<CreateVm> {
     image,
     kernel,
     driver,
+    cold,
     nested,
     nat,
     publish,
@@ -179,6 +182,7 @@ async function createRequest(options: CreateOptions): Promise<CreateVm> {
     ...(image !== undefined && { image }),
     ...(kernel !== undefined && { kernel }),
     ...(driver !== undefined && { driver }),
+    ...(cold !== undefined && { cold }),
     ...(nested !== undefined && { nested }),
     ...(nat !== undefined && { nat }),
     ...(publish && {

@@ -7,6 +7,7 @@ import type {
   Operation,
   RestartVm,
   SetVm,
+  StartVm,
   StopVm,
   Vm,
   VmPorts,
@@ -102,8 +103,13 @@ export class Sandbox implements AsyncDisposable {
     return this.#info;
   }
 
-  async start(options: FollowOptions & { readonly wait?: WaitFor } = {}): Promise<Vm> {
-    await this.#perform("POST", "/start", options.wait ? { wait: options.wait } : {}, options);
+  /** @param options.cold boots it, even if it could start from a template kept ready */
+  async start(
+    options: FollowOptions & { readonly wait?: WaitFor; readonly cold?: boolean } = {},
+  ): Promise<Vm> {
+    const { wait, cold } = options;
+    const body: StartVm = { ...(wait !== undefined && { wait }), ...(cold !== undefined && { cold }) };
+    await this.#perform("POST", "/start", body, options);
     return this.refresh();
   }
 

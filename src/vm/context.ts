@@ -15,6 +15,7 @@ import type { ConsoleLog } from "./console-log.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { LiveVms } from "./live-vm.ts";
 import type { SshAccess } from "./ssh-access.ts";
+import type { WarmKeeper } from "./warm-keeper.ts";
 
 export interface ImageSource {
   /** The image, obtained first when it is not here. */
@@ -61,6 +62,7 @@ export interface VmContext {
   readonly deadlines: Deadlines;
   readonly supplies: Supplies;
   readonly nats: Nats;
+  readonly warm: WarmKeeper;
   readonly log: Log;
   /** The console log of a VM, running or not. */
   consoleOf(id: string): ConsoleLog;

@@ -30,6 +30,11 @@ export class LiveVm {
     this.console.record(machine.console);
   }
 
+  /** Whether somebody uses the guest now. */
+  get inUse(): boolean {
+    return this.#inUse;
+  }
+
   /** Resolves once the monitor is gone, with why; never rejects. */
   get exited(): Promise<MachineExit> {
     return this.machine.exited.then((exit) => {

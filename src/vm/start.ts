@@ -9,6 +9,7 @@ import { vmDirectory } from "../host/paths.ts";
 import { requireTools } from "../host/tools.ts";
 import type { BootRecord, VmRecord } from "../store/vms.ts";
 import type { Driver, LaunchSpec } from "../vmm/driver.ts";
+import type { Selected } from "../vmm/drivers.ts";
 import { boot, endMachine, goOn, greet, type SavedMachine } from "./bring-up.ts";
 import { configureGuest, type HostIdentity, hostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
@@ -16,14 +17,17 @@ import { syncFiles } from "./file-sync.ts";
 import type { LiveVm } from "./live-vm.ts";
 import { startNetwork } from "./network.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
+import { startWarm, wantedTemplate } from "./warm-start.ts";
 import { watchExit } from "./watch-exit.ts";
 
 export type WaitFor = "agent" | "system" | "none";
 
 export interface StartOptions {
   readonly wait: WaitFor;
-  /** Goes on from there; the VM must be marked as `borrowed`. Without it the VM boots. */
+  /** Goes on from there; the VM must be marked as `borrowed`. Without it a VM that never ran starts warm if it can, any other boots. */
   readonly saved?: SavedMachine;
+  /** Boots in any case. */
+  readonly cold?: boolean;
 }
 
 const CONSOLE_TAIL_LINES = 12;
@@ -51,15 +55,16 @@ export async function startVm(
 async function startWithPorts(
   context: VmContext,
   vm: VmRecord,
-  { wait, saved }: StartOptions,
+  { wait, saved, cold = false }: StartOptions,
   work: Work,
 ): Promise<void> {
   const launchedAt = Date.now();
   const config = await context.readConfig(); // a file that cannot be used is told before anything is booted
   const identity = hostIdentity(context.ssh);
   identity.catch(() => {}); // it is awaited when the guest is there
-  const { driver, spec, why } = await prepare(context, vm, work);
-  if (spec.accelerator === "tcg") work.report.notice(why);
+  const { driver, spec, status } = await prepare(context, vm, work);
+  const fresh = vm.startedAt === null && saved === undefined && !cold;
+  const candidate = fresh ? { vm, driver, spec, monitor: status.version } : null;
   context.vms.update(vm.id, {
     state: "starting",
     reason: null,
@@ -70,9 +75,10 @@ async function startWithPorts(
   });
   checkpoint("start.recorded");
   try {
-    const { live, session, attempts } = await (saved
-      ? goOn(context, driver, spec, saved, work)
-      : boot(context, driver, spec, work));
+    const warm = candidate && (await startWarm(context, candidate, work));
+    if (spec.accelerator === "tcg") work.report.notice(status.why);
+    const { live, session, attempts } =
+      warm ?? (await (saved ? goOn(context, driver, spec, saved, work) : boot(context, driver, spec, work)));
     try {
       await startNetwork(context, vm, live, work);
       await becomeRunning(context, vm, session, {
@@ -83,6 +89,7 @@ async function startWithPorts(
         work,
       });
       watchExit(context, live);
+      if (candidate && !warm && driver.features.snapshot) context.warm.want(wantedTemplate(candidate));
       if (wait === "system") await settle(session, work);
     } catch (error) {
       const cause = work.signal.aborted ? error : await live.explain(error);
@@ -135,7 +142,8 @@ async function becomeRunning(
   checkpoint("start.greeted");
   const { env } = await context.images.get(vm.imageDigest);
   const { default_dns: resolvers, file_sync } = start.config;
-  await configureGuest(session, vm, { env, resolvers }, start.identity);
+  const { borrowed } = context.vms.get(vm.id) ?? vm;
+  await configureGuest(session, { ...vm, borrowed }, { env, resolvers }, start.identity);
   await syncFiles(session, file_sync, start.work);
   if (vm.unsettled) await grow(session, vm.diskBytes);
   start.work.signal.throwIfAborted();
@@ -164,8 +172,7 @@ async function becomeRunning(
 interface Prepared {
   readonly driver: Driver;
   readonly spec: LaunchSpec;
-  /** Why this accelerator, for people. */
-  readonly why: string;
+  readonly status: Selected["status"];
 }
 
 async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Prepared> {
@@ -191,7 +198,7 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
     disks: { base: image.rootfs, state: stateDiskFile(directory), modules: kernel.modules },
     nested: vm.nested,
   };
-  return { driver, spec, why: status.why };
+  return { driver, spec, status };
 }
 
 async function settle(session: GuestSession, work: Work): Promise<void> {

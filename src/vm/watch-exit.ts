@@ -4,7 +4,10 @@ import type { LiveVm } from "./live-vm.ts";
 
 /** Follows a live VM to its end. An end that banger did not ask for makes the VM `stopped` with the reason. */
 export function watchExit(context: VmContext, live: LiveVm): void {
-  live.onUse = (inUse) => context.deadlines.used(live.id, inUse);
+  live.onUse = (inUse) => {
+    context.deadlines.used(live.id, inUse);
+    if (!inUse) context.warm.calmed();
+  };
   void live.exited.then((exit) => {
     context.live.remove(live);
     if (live.ending) return;

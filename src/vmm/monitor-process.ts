@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { checkpoint } from "../core/checkpoints.ts";
 import { endMarked } from "../host/marked-processes.ts";
 import { startTime } from "../host/processes.ts";
-import { childEnvironment, startDetached } from "../host/run.ts";
+import { childEnvironment, startDetached, workMark } from "../host/run.ts";
 import { bubblewrapArguments, type Confinement, usableBubblewrap } from "./jail/bubblewrap.ts";
 
 const ANSWER_MS = 20_000;
@@ -16,6 +16,7 @@ const REFUSED_MS = 5;
 /** A monitor that dies while one talks to it breaks its connections first and is known to have ended a moment later. */
 const DYING_MS = 500;
 const LOG = "vmm.log";
+const IDLE = ["nice", "-n", "19"];
 /** Says in a monitor's environment which VM's folder it was started for. Nobody but its starter can set it. */
 const MARK = "BANGER_VM_FOLDER";
 
@@ -27,6 +28,8 @@ export interface MonitorCommand {
   readonly confinement: Confinement;
   /** A command line that runs the jail, to prepare what it passes on. */
   readonly before?: readonly string[];
+  /** It runs when nobody else wants the processor, and it is no VM: who finds it after a crash of the daemon ends it. */
+  readonly background?: boolean;
   /** Where standard output goes; without it to the log. */
   readonly stdout?: number;
   /** A further open file, inherited as descriptor 3. */
@@ -54,14 +57,18 @@ export async function startMonitor<M>(
   const bwrap = await usableBubblewrap();
   const plain = [command.program, ...command.args];
   const confined = bwrap ? [bwrap, ...bubblewrapArguments(withProgram(command), plain)] : plain;
-  const [program = "", ...args] = [...(command.before ?? []), ...confined];
+  const [program = "", ...args] = [
+    ...(command.background ? IDLE : []),
+    ...(command.before ?? []),
+    ...confined,
+  ];
   const log = await open(join(folder, LOG), "w", 0o600);
   let child: ChildProcess & { readonly pid: number };
   try {
     const stdio = ["ignore", command.stdout ?? log.fd, log.fd] as const;
     child = await startDetached(program, args, {
       cwd: folder,
-      env: childEnvironment({ [MARK]: folder }),
+      env: childEnvironment({ [MARK]: folder, ...(command.background ? workMark() : {}) }),
       stdio: command.inherited === undefined ? stdio : [...stdio, command.inherited],
     });
   } finally {

@@ -5,14 +5,13 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import type { Part, Pruned, Vm } from "../../src/sdk/index.ts";
-import { makeHome } from "../support/home.ts";
+import { configureHome, makeHome } from "../support/home.ts";
 
 const SMALL = ["--vcpu", "1", "--memory", "256M", "--disk-size", "512M"];
 
 describe("looking after VMs", async () => {
   const home = await makeHome();
-  await mkdir(join(home.path, ".config/banger"), { recursive: true });
-  await writeFile(join(home.path, ".config/banger/config.toml"), 'auto_stop_after = "4s"\n');
+  await configureHome(home.path, 'auto_stop_after = "4s"\n');
   const json = async <T>(...args: string[]): Promise<T> => {
     const { code, stdout, stderr } = await home.run([...args, "--json"]);
     assert.equal(code, 0, stderr);

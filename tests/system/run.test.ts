@@ -20,7 +20,10 @@ describe("banger vm run", async () => {
     assert.equal(result.code, 0, result.stderr);
     assert.match(result.stdout, /^Linux \S+ 6\.\S+-cloud-amd64 .*\n$/);
     assert.ok(!result.stdout.includes(release()));
-    assert.match(result.stderr, /^spec: \d+ vcpu \| \d+ MiB \| 8G disk \| qemu\/(tcg|kvm) \| debian-slim$/m);
+    assert.match(
+      result.stderr,
+      /^spec: \d+ vcpu \| \d+ MiB \| 8G disk \| qemu\/(tcg|kvm) \| debian-slim \| start: cold$/m,
+    );
     assert.match(result.stderr, /^ready in \d/m);
     assert.deepEqual(await vms(), []);
     assert.deepEqual(await readdir(join(home.state, "vms")), []);

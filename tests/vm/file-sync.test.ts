@@ -10,8 +10,7 @@ import { makeHome } from "../support/home.ts";
 describe("at each start a guest gets", async () => {
   const home = await makeHome();
   const configure = (toml: string) => {
-    mkdirSync(join(home.path, ".config/banger"), { recursive: true });
-    writeFileSync(join(home.path, ".config/banger/config.toml"), toml);
+    writeFileSync(join(home.path, ".config/banger/config.toml"), `warm_cache = 0\n${toml}`);
   };
   const guest = async (script: string) => {
     const { code, stdout, stderr } = await home.run(["vm", "exec", "fs", "--", "sh", "-c", script]);
@@ -119,7 +118,7 @@ guest = "~/not-there"
     assert.match((await home.run(["vm", "show", "fs"])).stdout, /error.*file_sync\[1\]/s);
     configure("file_sync = 1");
     const refused = await home.run(["vm", "start", "fs"]);
-    assert.match(refused.stderr, /config\.toml: line 1: file_sync: /);
+    assert.match(refused.stderr, /config\.toml: line 2: file_sync: /);
     configure("");
     assert.equal((await home.run(["vm", "start", "fs"])).code, 0);
     assert.equal(await guest("ls /root/x; ls -d /root/in-the-way"), "/root/x\n/root/in-the-way\n");

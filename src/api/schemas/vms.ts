@@ -83,6 +83,7 @@ export const createVm = z
     vcpu: z.int().min(LIMITS.vcpu.min).max(LIMITS.vcpu.max),
     memory_mib: z.int().min(LIMITS.memoryMib.min).max(LIMITS.memoryMib.max),
     disk_bytes: z.int().min(LIMITS.diskBytes.min).max(LIMITS.diskBytes.max),
+    cold: z.boolean().optional().describe("boot it, even if it could start from a template kept ready"),
     nested: z.boolean().optional(),
     nat: z.boolean().optional().describe("outbound network; default false: none at all"),
     publish: publishPorts.optional().describe("ports of the host that lead into the guest while it runs"),
@@ -107,7 +108,12 @@ export const createVm = z
   })
   .meta({ id: "CreateVm" });
 
-export const startVm = z.strictObject({ wait: waitFor.optional() }).meta({ id: "StartVm" });
+export const startVm = z
+  .strictObject({
+    wait: waitFor.optional(),
+    cold: z.boolean().optional().describe("boot a VM that never ran, even if it could start from a template"),
+  })
+  .meta({ id: "StartVm" });
 
 export const stopVm = z
   .strictObject({
@@ -175,6 +181,7 @@ export type BootTimings = z.infer<typeof bootTimings>;
 export type Vm = z.infer<typeof vm>;
 export type WaitFor = z.infer<typeof waitFor>;
 export type CreateVm = z.infer<typeof createVm>;
+export type StartVm = z.infer<typeof startVm>;
 export type StopVm = z.infer<typeof stopVm>;
 export type RestartVm = z.infer<typeof restartVm>;
 export type KillVm = z.infer<typeof killVm>;

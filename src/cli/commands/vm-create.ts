@@ -2,7 +2,7 @@ import { BangerError } from "../../core/errors.ts";
 import type { Vm } from "../../sdk/index.ts";
 import { define, flag, json, quiet } from "../command.ts";
 import { withHostPackages } from "../host-packages.ts";
-import { defaultsNote, machineOptions, resolveMachine, specLine } from "../options/machine.ts";
+import { defaultsNote, machineOptions, resolveMachine, specLead, specLine } from "../options/machine.ts";
 import { notePublished } from "../terminal/ports.ts";
 import { withProgress } from "../terminal/progress.ts";
 
@@ -25,10 +25,14 @@ export default define({
     }
     const machine = await resolveMachine(options);
     const banger = await context.connect();
-    if (!options.quiet) context.note(specLine(machine, (await context.status()).driver));
+    const driver = options.quiet ? null : (await context.status()).driver;
+    if (driver && options.noStart) context.note(specLine(machine, driver));
     const vm = await withHostPackages(context, options.yes, () =>
-      withProgress(context, options.quiet, (following) =>
-        banger.create({ ...machine, start: !options.noStart, keep: true }, following),
+      withProgress(
+        context,
+        options.quiet,
+        (following) => banger.create({ ...machine, start: !options.noStart, keep: true }, following),
+        driver && !options.noStart ? specLead(machine, driver) : undefined,
       ),
     );
     if (!options.quiet) notePublished(context, vm.info);

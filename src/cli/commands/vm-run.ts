@@ -7,7 +7,7 @@ import type { Context } from "../context.ts";
 import { withHostPackages } from "../host-packages.ts";
 import { commandEnvironment } from "../options/environment.ts";
 import { commandOptions } from "../options/guest-command.ts";
-import { defaultsNote, type Machine, machineOptions, resolveMachine, specLine } from "../options/machine.ts";
+import { defaultsNote, type Machine, machineOptions, resolveMachine, specLead } from "../options/machine.ts";
 import { prepareOptions, refuseWorkspace, workspaceOptions } from "../options/workspace.ts";
 import { type DryRun, renderDryRun } from "../terminal/plan-view.ts";
 import { notePublished } from "../terminal/ports.ts";
@@ -64,9 +64,9 @@ export default define({
     const machine = await resolveMachine(options);
     const banger = await context.connect();
     const begun = performance.now();
-    if (!options.quiet) context.note(specLine(machine, (await context.status()).driver));
+    const lead = options.quiet ? undefined : specLead(machine, (await context.status()).driver);
     const workspace = path === undefined ? undefined : { path, ...prepareOptions(options) };
-    const vm = await make(banger, { ...machine, ...(workspace && { workspace }) }, options, context);
+    const vm = await make(banger, { ...machine, ...(workspace && { workspace }) }, options, context, lead);
     if (!options.quiet) notePublished(context, vm.info);
     if (!options.quiet) context.note(`ready in ${formatDuration(performance.now() - begun)}`);
     try {
@@ -173,11 +173,16 @@ async function make(
   machine: Machine,
   options: Values<typeof runOptions>,
   context: Context,
+  lead: ReturnType<typeof specLead> | undefined,
 ): Promise<Sandbox> {
   const lease = await banger.lease();
   return withHostPackages(context, options.yes, () =>
-    withProgress(context, options.quiet, (following) =>
-      banger.create({ ...machine, lease: lease.id, autoRemove: options.rm, keep: true }, following),
+    withProgress(
+      context,
+      options.quiet,
+      (following) =>
+        banger.create({ ...machine, lease: lease.id, autoRemove: options.rm, keep: true }, following),
+      lead,
     ),
   );
 }

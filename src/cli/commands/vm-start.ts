@@ -1,4 +1,4 @@
-import { define, json, quiet } from "../command.ts";
+import { define, flag, json, quiet } from "../command.ts";
 import { wait } from "../options/machine.ts";
 import { forEachVm, outcomesCode, renderOutcomes } from "../several.ts";
 
@@ -8,6 +8,7 @@ export default define({
   arguments: "<vm...>",
   options: {
     wait,
+    cold: flag("--cold", "boot a VM that never ran, even if it could start from a template kept ready"),
     quiet,
     json,
   },
@@ -17,7 +18,11 @@ export default define({
   ],
   handler: ({ args, options }, context) =>
     forEachVm(context, args, options.quiet, async (vm, following) => {
-      const { state } = await vm.start({ ...following, ...(options.wait && { wait: options.wait }) });
+      const { state } = await vm.start({
+        ...following,
+        ...(options.wait && { wait: options.wait }),
+        ...(options.cold && { cold: true }),
+      });
       return state;
     }),
   render: renderOutcomes,

@@ -5,7 +5,7 @@ import type { PortMapping } from "../../core/port-mapping.ts";
 import { checkDistinct, formatMapping, parsePortMapping } from "../../core/port-mapping.ts";
 import { formatDuration, formatSize, GIB, MIB, parseDuration, parseSize } from "../../core/units.ts";
 import type { HostSize, VmDefaults } from "../../core/vm-defaults.ts";
-import type { CreateOptions, DaemonStatus } from "../../sdk/index.ts";
+import type { CreateOptions, DaemonStatus, OperationEvent } from "../../sdk/index.ts";
 import { choice, flag, parsed, parsedList, text, type Values } from "../command.ts";
 
 /** What the contract accepts (src/api LIMITS; a test keeps them equal). Not imported: that would load the schemas. */
@@ -42,6 +42,7 @@ export const machineOptions = {
     "a port of this host that leads into the guest; on loopback unless an address is given, a free one when host is left out (repeatable)",
     (text) => parsePortMapping(text, "--publish"),
   ),
+  cold: flag("--cold", "boot it, even if it could start from a template kept ready"),
   nested: flag("--nested", "virtualization inside the guest"),
   ttl: parsed("--ttl <time>", "stop it this long after each start (45m, 8h); with --rm delete it", parseTtl),
   wait,
@@ -101,7 +102,7 @@ export function completeMachine(
   defaultImage: string,
   host: HostSize,
 ): Machine {
-  const { name, image, kernel, driver, nested, nat, publish, wait, ttl } = options;
+  const { name, image, kernel, driver, cold, nested, nat, publish, wait, ttl } = options;
   checkDistinct(publish, "--publish");
   const machine = {
     image: image ?? defaultImage,
@@ -118,11 +119,25 @@ export function completeMachine(
     ...(name !== undefined && { name }),
     ...(kernel !== undefined && { kernel }),
     ...(driver !== undefined && { driver }),
+    ...(cold && { cold }),
     ...(nested && { nested }),
     ...(nat && { nat }),
     ...(publish.length > 0 && { publish }),
     ...(wait !== undefined && { wait }),
     ...(ttl !== undefined && { ttlMs: ttl }),
+  };
+}
+
+/** The spec line, once: as soon as it shows how the VM comes up. What has something to fetch or to make first starts cold. */
+export function specLead(
+  machine: Machine,
+  driver: DaemonStatus["driver"],
+): (event: OperationEvent) => string | null {
+  let said = false;
+  return (event) => {
+    if (said || event.type !== "stage" || event.name === "creating") return null;
+    said = true;
+    return specLine(machine, driver, event.name === "starting warm" ? "warm" : "cold");
   };
 }
 
@@ -157,8 +172,8 @@ async function hostDefaults() {
   return { config, host, defaults: vmDefaults(config, host) };
 }
 
-/** `spec: 2 vcpu | 2048 MiB | 8G disk | qemu/tcg | debian-slim` */
-export function specLine(machine: Machine, driver: DaemonStatus["driver"]): string {
+/** `spec: 2 vcpu | 2048 MiB | 8G disk | qemu/tcg | debian-slim | start: warm` */
+export function specLine(machine: Machine, driver: DaemonStatus["driver"], start?: "cold" | "warm"): string {
   // What will be used is told in words; when both are named, tcg is what is left.
   const accelerator = /\btcg\b/i.test(driver.detail) ? "/tcg" : /\bkvm\b/i.test(driver.detail) ? "/kvm" : "";
   const parts = [
@@ -169,6 +184,7 @@ export function specLine(machine: Machine, driver: DaemonStatus["driver"]): stri
     machine.image,
     ...(machine.nat ? ["nat"] : []),
     ...(machine.publish ? [`ports ${machine.publish.map(formatMapping).join(", ")}`] : []),
+    ...(start ? [`start: ${start}`] : []),
   ];
   return `spec: ${parts.join(" | ")}`;
 }

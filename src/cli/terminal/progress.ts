@@ -114,15 +114,21 @@ function amount({ done, total, unit, parts = [] }: Amount, ms: number): string {
 }
 
 /**
- * Follows an operation on stderr. The first Ctrl-C cancels it, and what is half made is undone; a second one leaves at once.
+ * Follows an operation on stderr; `lead` may have a line to be shown before an event. The first Ctrl-C cancels it, and what is half made is undone; a second one leaves at once.
  * @throws Interrupted when it was cancelled, and what the operation failed with
  */
 export async function withProgress<T>(
   context: Context,
   quiet: boolean,
   operate: (following: FollowOptions) => Promise<T>,
+  lead: (event: OperationEvent) => string | null = () => null,
 ): Promise<T> {
   const progress = context.progress(quiet);
+  const onEvent = (event: OperationEvent) => {
+    const text = lead(event);
+    if (text !== null) progress.line(text);
+    progress.show(event);
+  };
   const abort = new AbortController();
   return context.interrupts.during(
     (signal, count) => {
@@ -131,7 +137,7 @@ export async function withProgress<T>(
     },
     async () => {
       try {
-        return await operate({ onEvent: progress.show, signal: abort.signal });
+        return await operate({ onEvent, signal: abort.signal });
       } catch (error) {
         throw abort.signal.aborted ? abort.signal.reason : error;
       } finally {

@@ -105,6 +105,7 @@ async function startFirecracker(
     args: ["--api-sock", FILES.api, "--id", spec.id, "--level", "Info", "--log-path", FILES.log],
     confinement: { writable: spec.directory, readOnly, devices: ["/dev/kvm"] },
     stdout: console.fd,
+    background: spec.template === true,
   };
   const machine = await startMonitor(
     command,

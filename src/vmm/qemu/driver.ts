@@ -13,7 +13,7 @@ import { rememberStatus } from "../remember-status.ts";
 import { type MemoryPlace, qemuArguments, tscFrequency } from "./arguments.ts";
 import { connectMachine, type QemuMachine } from "./machine.ts";
 import { findQemu, probeQemu } from "./probe.ts";
-import { memoryFile, openState } from "./state-file.ts";
+import { memoryFile, openState, stateFile } from "./state-file.ts";
 
 /** Of the machine type microvm. */
 const MAX_VCPU = 288;
@@ -38,10 +38,13 @@ export function qemuDriver({ program: configured, cache, accelerator }: QemuSett
     launch: async (spec, signal) =>
       start(await program(), spec, { memory: spec.template ? "folder" : "own" }, signal),
     restore: async (spec, folder, signal) => {
+      if (await exists(memoryFile(folder))) {
+        const lend = await lending(cache, spec, folder, signal);
+        return loaded(await start(await program(), spec, { memory: "inherited", lend }, signal));
+      }
       const state = await openState(folder);
       try {
-        const saved = { state: state.fd, ...(await savedMemory(cache, spec, folder, signal)) };
-        return await loaded(await start(await program(), spec, saved, signal));
+        return await loaded(await start(await program(), spec, { memory: "own", state: state.fd }, signal));
       } finally {
         await state.close();
       }
@@ -70,23 +73,21 @@ async function loaded(machine: QemuMachine): Promise<Machine> {
 /** What a machine begins with. */
 interface Beginning {
   readonly memory: MemoryPlace;
-  /** A command line that makes the memory to inherit, and runs the rest. */
+  /** A command line that makes the memory and the state to inherit, and runs the rest. */
   readonly lend?: readonly string[];
-  /** The open file of a saved state to load. */
+  /** The open file of a saved state to inherit. */
   readonly state?: number;
 }
 
-/** A template's memory is lent; any other state holds its own. */
-async function savedMemory(
+/** Who starts from a template gets copies of its files: what a monitor could open again and write is nobody else's. */
+async function lending(
   cache: string,
   spec: LaunchSpec,
   folder: string,
   signal: AbortSignal,
-): Promise<Pick<Beginning, "memory" | "lend">> {
-  const file = memoryFile(folder);
-  if (!(await exists(file))) return { memory: "own" };
+): Promise<readonly string[]> {
   const agent = await ensureAgentBinary({ cache }, { report: silent, signal });
-  return { memory: "inherited", lend: [agent, "--lend", file, String(spec.memoryMib * MIB)] };
+  return [agent, "--lend", stateFile(folder), memoryFile(folder), String(spec.memoryMib * MIB)];
 }
 
 async function start(
@@ -103,12 +104,13 @@ async function start(
   const command = {
     title: "QEMU",
     program: program.path,
-    args: [...qemuArguments(spec, await tscKhz(), memory), ...(state === undefined ? [] : RESTORE)],
+    args: [...qemuArguments(spec, await tscKhz(), memory), ...(lend || state !== undefined ? RESTORE : [])],
     confinement: {
       writable: spec.directory,
       readOnly: [spec.kernel, spec.initramfs, spec.disks.base, spec.disks.modules],
       devices: spec.accelerator === "kvm" ? ["/dev/kvm"] : [],
     },
+    background: spec.template === true,
     ...(lend && { before: lend }),
     ...(state !== undefined && { inherited: state }),
   };

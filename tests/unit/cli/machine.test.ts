@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { LIMITS as CONTRACT } from "../../../src/api/schemas.ts";
-import { completeMachine, LIMITS, machineOptions, specLine } from "../../../src/cli/options/machine.ts";
+import {
+  completeMachine,
+  LIMITS,
+  machineOptions,
+  specLead,
+  specLine,
+} from "../../../src/cli/options/machine.ts";
 import { BangerError } from "../../../src/core/errors.ts";
 import { GIB, MIB } from "../../../src/core/units.ts";
 
@@ -20,6 +26,7 @@ const nothing = {
   memory: undefined,
   diskSize: undefined,
   driver: undefined,
+  cold: false,
   nested: false,
   nat: false,
   publish: [],
@@ -121,4 +128,17 @@ test("the spec line names sizes, driver, accelerator and image", () => {
     line("software emulation (TCG): /dev/kvm is not there, so no KVM"),
     "spec: 2 vcpu | 2048 MiB | 8G disk | qemu/tcg | debian-slim",
   );
+});
+
+test("the spec line comes once, when it shows how the VM comes up", () => {
+  const machine = completeMachine(nothing, defaults, "debian-slim", host);
+  const driver = { name: "qemu", usable: true, detail: "" };
+  const said = (...names: string[]) => {
+    const lead = specLead(machine, driver);
+    const lines = names.map((name) => lead({ type: "stage", name, detail: null }));
+    return lines.map((line) => line && /start: (\w+)$/.exec(line)?.[1]);
+  };
+  assert.deepEqual(said("creating", "starting warm", "booting"), [null, "warm", null]);
+  assert.deepEqual(said("creating", "booting", "waiting for the system"), [null, "cold", null]);
+  assert.deepEqual(said("building image", "creating", "booting"), ["cold", null, null]);
 });

@@ -1,0 +1,81 @@
+/**
+ * Makes a template: boots the image on an empty disk in a VM that nobody else ever sees, lets its system settle, and saves it.
+ * Nothing of a user's is in it, and nothing that a user's VM did can get into it.
+ */
+import { mkdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { checkpoint } from "../core/checkpoints.ts";
+import type { Work } from "../core/stage.ts";
+import { copySparsely } from "../disk/state-disk.ts";
+import { type GuestSession, openGuest, sync, waitSystem } from "../guest/index.ts";
+import type { Driver, LaunchSpec, Machine } from "../vmm/driver.ts";
+import { configureGuest } from "./configure.ts";
+import type { VmContext } from "./context.ts";
+import { stateDiskFile } from "./state-disk-file.ts";
+import { templateIn } from "./warm-templates.ts";
+
+/** What a template is to be made of. */
+export interface WarmRequest {
+  readonly key: string;
+  /** For people: image and sizes. */
+  readonly name: string;
+  readonly driver: Driver;
+  /** Of the VM that wanted it; folder and disk are replaced. */
+  readonly spec: LaunchSpec;
+  readonly diskBytes: number;
+}
+
+/** At idle priority a boot beside a busy host takes long. A system that has not settled by then is taken as it is. */
+const HELLO_MS = 180_000;
+const SETTLE_MS = 120_000;
+
+/** Who has no owner yet; whoever starts from it is named and given keys then. */
+const NOBODY = { name: "banger", nat: false, borrowed: false } as const;
+
+/** Fills an empty folder with a template's parts. No monitor is left, however it ends. @throws whatever went wrong */
+export async function buildTemplate(
+  context: Pick<VmContext, "bootFiles">,
+  { driver, spec: wanted, diskBytes }: WarmRequest,
+  folder: string,
+  work: Work,
+): Promise<void> {
+  const directory = join(folder, "vm");
+  await mkdir(directory, { mode: 0o700 });
+  const disk = stateDiskFile(directory);
+  await context.bootFiles.makeStateDisk(diskBytes, disk, work);
+  const disks = { ...wanted.disks, state: disk };
+  const spec: LaunchSpec = { ...wanted, id: "template", directory, disks, template: true };
+  const machine = await driver.launch(spec, work.signal);
+  checkpoint("warm.launched");
+  try {
+    await settled(machine, work.signal);
+    await machine.pause();
+    const saved = join(directory, "saved");
+    await mkdir(saved, { mode: 0o700 });
+    await machine.saveState(saved, work.signal);
+    checkpoint("warm.saved");
+    const parts = templateIn(folder);
+    await copySparsely(disk, parts.disk, work.signal);
+    await rename(saved, parts.state);
+  } finally {
+    await machine.kill();
+  }
+  await rm(directory, { recursive: true });
+  checkpoint("warm.complete");
+}
+
+async function settled(machine: Machine, signal: AbortSignal): Promise<void> {
+  machine.console.resume();
+  machine.console.on("error", () => {}); // the end of the machine shows in the session
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(HELLO_MS)]);
+  const session: GuestSession = await openGuest(await machine.connectAgent(), { signal: limit });
+  const stop = () => session.close();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    await configureGuest(session, NOBODY, {}, { publicKey: null, gitConfig: null });
+    await waitSystem(session, { timeoutMs: SETTLE_MS });
+    await sync(session);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+}

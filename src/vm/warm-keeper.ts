@@ -1,0 +1,119 @@
+/**
+ * Keeps templates ready in the background: one is made after the first VM of its kind has come up cold, when that VM's own first
+ * work is over, one at a time and at idle priority. Nothing is done while nothing is wanted.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import { silent, type Work } from "../core/stage.ts";
+import type { Log } from "./context.ts";
+import type { WarmRequest } from "./warm-build.ts";
+import type { WarmTemplate, WarmTemplates } from "./warm-templates.ts";
+
+/** How long nobody must have used a VM before one is made, and how long it waits for such a moment at most. */
+const QUIET_MS = 1000;
+const PATIENCE_MS = 30_000;
+/** More kinds than that at once are a test of sizes, not a habit. */
+const MOST_WANTED = 8;
+/** A kind whose template could not be made so often is left alone until the daemon starts anew. */
+const TRIES = 2;
+
+export interface WarmSurroundings {
+  /** Fills a folder with a template. */
+  build(request: WarmRequest, folder: string, work: Work): Promise<void>;
+  /** `warm_cache`: bytes that all may take; 0 = none are made or used. */
+  limit(): number;
+  /** Whether some VM is being started or used now. */
+  busy(): boolean;
+  readonly log: Log;
+}
+
+export class WarmKeeper {
+  readonly #templates: WarmTemplates;
+  readonly #surroundings: WarmSurroundings;
+  readonly #wanted = new Map<string, WarmRequest>();
+  readonly #failures = new Map<string, number>();
+  #calm = Promise.withResolvers<void>();
+  #stop = new AbortController();
+  #working: Promise<void> | null = null;
+
+  constructor(templates: WarmTemplates, surroundings: WarmSurroundings) {
+    this.#templates = templates;
+    this.#surroundings = surroundings;
+  }
+
+  /** The template of a key, or null. */
+  async take(key: string): Promise<WarmTemplate | null> {
+    return this.#surroundings.limit() > 0 ? this.#templates.take(key) : null;
+  }
+
+  /** One that did not come up: it is made anew when it is next wanted. */
+  async spoiled(key: string): Promise<void> {
+    this.#failed(key);
+    await this.#templates.remove(key);
+  }
+
+  /** Has a template made, some time. */
+  want(request: WarmRequest): void {
+    if (this.#surroundings.limit() === 0 || this.#wanted.size >= MOST_WANTED) return;
+    if ((this.#failures.get(request.key) ?? 0) >= TRIES) return;
+    this.#wanted.set(request.key, request);
+    this.#working ??= this.#work(this.#stop.signal).finally(() => {
+      this.#working = null;
+    });
+  }
+
+  /** To be told whenever a VM is no longer used. */
+  calmed(): void {
+    this.#calm.resolve();
+    this.#calm = Promise.withResolvers();
+  }
+
+  /** Ends what is being made and forgets what is wanted; resolves when nothing of it is left. */
+  async stop(): Promise<void> {
+    this.#wanted.clear();
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    await this.#working;
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#untilQuiet(signal).catch(() => {});
+      const [request] = this.#wanted.values();
+      if (!request || signal.aborted) return;
+      this.#wanted.delete(request.key);
+      await this.#make(request, signal);
+    }
+  }
+
+  async #make({ key, name, ...rest }: WarmRequest, signal: AbortSignal): Promise<void> {
+    const { log, build, limit } = this.#surroundings;
+    if (await this.#templates.has(key)) return;
+    const begun = Date.now();
+    log.info({ key, template: name }, "making a warm template");
+    try {
+      const work = { report: silent, signal };
+      await this.#templates.add(key, name, (folder) => build({ key, name, ...rest }, folder, work));
+      const kept = await this.#templates.trim(limit());
+      if (!kept.has(key)) throw new Error("it alone takes more than warm_cache allows");
+      log.info({ key, template: name, ms: Date.now() - begun }, "a warm template is ready");
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#failed(key);
+      log.warn({ key, template: name, err: error }, "a warm template could not be made");
+    }
+  }
+
+  #failed(key: string): void {
+    this.#failures.set(key, (this.#failures.get(key) ?? 0) + 1);
+  }
+
+  async #untilQuiet(signal: AbortSignal): Promise<void> {
+    const late = Date.now() + PATIENCE_MS;
+    do {
+      await delay(QUIET_MS, undefined, { signal, ref: false });
+      const left = late - Date.now();
+      if (!this.#surroundings.busy() || left <= 0) return;
+      await Promise.race([this.#calm.promise, delay(left, undefined, { signal, ref: false })]);
+    } while (Date.now() < late);
+  }
+}

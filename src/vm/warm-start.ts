@@ -1,0 +1,76 @@
+/** Starts a VM that never ran from a template, when there is one of its kind; else says what is to be made for the next one. */
+import { rename, rm } from "node:fs/promises";
+import { checkpoint } from "../core/checkpoints.ts";
+import type { Work } from "../core/stage.ts";
+import { cloneStateDisk } from "../disk/state-disk.ts";
+import type { VmRecord } from "../store/vms.ts";
+import type { Driver, LaunchSpec } from "../vmm/driver.ts";
+import { type BroughtUp, goOn } from "./bring-up.ts";
+import type { VmContext } from "./context.ts";
+import type { WarmRequest } from "./warm-build.ts";
+import { type WarmTemplate, warmKey } from "./warm-templates.ts";
+
+export interface WarmCandidate {
+  readonly vm: VmRecord;
+  readonly driver: Driver;
+  readonly spec: LaunchSpec;
+  /** Version of the monitor's program. */
+  readonly monitor: string;
+}
+
+/** What to have made for the next VM of this one's kind. */
+export function wantedTemplate({ vm, driver, spec, monitor }: WarmCandidate): WarmRequest {
+  const name = `${vm.imageName}, ${vm.vcpu} vcpu, ${vm.memoryMib} MiB, ${vm.driver}/${spec.accelerator}`;
+  return { key: warmKey(vm, spec, monitor), name, driver, spec, diskBytes: vm.diskBytes };
+}
+
+/**
+ * @returns null when there is no template, or it does not come up; the VM's disk is an empty one then, as before
+ * @throws only when the work is cancelled
+ */
+export async function startWarm(
+  context: VmContext,
+  candidate: WarmCandidate,
+  work: Work,
+): Promise<BroughtUp | null> {
+  const { vm, driver, spec, monitor } = candidate;
+  const key = warmKey(vm, spec, monitor);
+  const template = driver.features.snapshot ? await context.warm.take(key) : null;
+  if (!template) return null;
+  try {
+    await takeDisk(context, vm, spec, template, work);
+    return await goOn(context, driver, spec, { folder: template.state, kind: "warm" }, work);
+  } catch (error) {
+    if (work.signal.aborted) throw error;
+    context.log.warn({ vm: vm.id, key, err: error }, "a warm template did not come up");
+    work.report.notice(`the warm template did not come up (${(error as Error).message}); booting instead`);
+    await context.warm.spoiled(key);
+    await emptyDisk(context, vm, spec, work);
+    return null;
+  }
+}
+
+/** The disk of the template's moment. Recorded before, so that nobody ever takes its identity for the VM's own. */
+async function takeDisk(
+  context: VmContext,
+  vm: VmRecord,
+  spec: LaunchSpec,
+  template: WarmTemplate,
+  work: Work,
+): Promise<void> {
+  context.vms.update(vm.id, { borrowed: true, start: "warm" });
+  await replaceDisk(spec, (target) => cloneStateDisk(template.disk, target, work.signal));
+  checkpoint("warm.borrowed");
+}
+
+async function emptyDisk(context: VmContext, vm: VmRecord, spec: LaunchSpec, work: Work): Promise<void> {
+  await replaceDisk(spec, (target) => context.bootFiles.makeStateDisk(vm.diskBytes, target, work));
+  context.vms.update(vm.id, { borrowed: false, start: "cold" });
+}
+
+async function replaceDisk(spec: LaunchSpec, make: (target: string) => Promise<void>): Promise<void> {
+  const next = `${spec.disks.state}.next`;
+  await rm(next, { force: true }); // of a start that was cut off
+  await make(next);
+  await rename(next, spec.disks.state);
+}
