@@ -31,6 +31,7 @@ const SETTLE_MS = 120_000;
 
 /** Who has no owner yet; whoever starts from it is named and given keys then. */
 const NOBODY = { name: "banger", nat: false, borrowed: false } as const;
+const NOTHING = { env: {}, resolvers: [] } as const;
 
 /** Fills an empty folder with a template's parts. No monitor is left, however it ends. @throws whatever went wrong */
 export async function buildTemplate(
@@ -72,7 +73,7 @@ async function settled(machine: Machine, signal: AbortSignal): Promise<void> {
   const stop = () => session.close();
   signal.addEventListener("abort", stop, { once: true });
   try {
-    await configureGuest(session, NOBODY, {}, { publicKey: null, gitConfig: null });
+    await configureGuest(session, NOBODY, NOTHING, { publicKey: null, gitConfig: null });
     await waitSystem(session, { timeoutMs: SETTLE_MS });
     await sync(session);
   } finally {
