@@ -3,6 +3,7 @@ import { cleaningRoutes } from "./routes/cleaning.ts";
 import { daemonRoutes } from "./routes/daemon.ts";
 import { filesRoutes } from "./routes/files.ts";
 import { imagesRoutes } from "./routes/images.ts";
+import { kernelsRoutes } from "./routes/kernels.ts";
 import { operationsRoutes } from "./routes/operations.ts";
 import { portsRoutes } from "./routes/ports.ts";
 import { processesRoutes } from "./routes/processes.ts";
@@ -22,6 +23,7 @@ export const ROUTES = {
   ...storesRoutes,
   ...workspacesRoutes,
   ...imagesRoutes,
+  ...kernelsRoutes,
   ...cleaningRoutes,
 } as const;
 

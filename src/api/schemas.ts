@@ -8,6 +8,7 @@ export { errorBody } from "./schemas/common.ts";
 export * from "./schemas/daemon.ts";
 export * from "./schemas/files.ts";
 export * from "./schemas/images.ts";
+export * from "./schemas/kernels.ts";
 export * from "./schemas/operations.ts";
 export * from "./schemas/ports.ts";
 export * from "./schemas/processes.ts";

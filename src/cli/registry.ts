@@ -175,6 +175,21 @@ export const COMMANDS: readonly Entry[] = [
     summary: "remove kernels that no VM uses",
     load: load(() => import("./commands/kernel-prune.ts")),
   },
+  {
+    name: "kernel import",
+    summary: "make a kernel of files of this host",
+    load: load(() => import("./commands/kernel-import.ts")),
+  },
+  {
+    name: "kernel show",
+    summary: "everything known about one kernel",
+    load: load(() => import("./commands/kernel-show.ts")),
+  },
+  {
+    name: "kernel export",
+    summary: "write a kernel to a folder, for another host's kernel import",
+    load: load(() => import("./commands/kernel-export.ts")),
+  },
   { name: "kernel pull", summary: "obtain a kernel", load: load(() => import("./commands/kernel-pull.ts")) },
   {
     name: "config show",

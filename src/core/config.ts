@@ -66,6 +66,11 @@ export const configSchema = z.strictObject({
     .min(1)
     .default("debian-slim")
     .describe("The image of a VM that is made without `--image`."),
+  default_kernel: z
+    .string()
+    .min(1)
+    .default("debian-cloud")
+    .describe("The kernel of a VM that is made without `--kernel`."),
   driver: z
     .enum(["auto", "firecracker", "qemu"])
     .default("auto")

@@ -270,6 +270,18 @@ export const CATALOGUE = {
     message: "getting kernel '{name}' failed at {stage}: {reason}",
     hint: "{fix}",
   },
+  kernel_export_failed: {
+    status: 500,
+    exit: failure,
+    message: "exporting kernel '{name}' to {path} failed: {reason}",
+    hint: "nothing was left there; check the folder and its free space",
+  },
+  kernel_refused: {
+    status: 422,
+    exit: failure,
+    message: "kernel '{name}' is refused: {problem}",
+    hint: "docs/kernels.md says what a kernel must have; nothing of it was kept",
+  },
   agent_build_failed: {
     status: 500,
     exit: failure,

@@ -39,27 +39,23 @@ export function prune(context: Context, request: Prune, signal: AbortSignal): Pr
 }
 
 /**
- * Removes one kernel.
+ * Removes one kernel. Of several names that stand for it, the one that is given goes, and the kernel stays.
  * @param ref its name (the current one), its digest or a beginning of it
  * @throws kernel_not_found | kernel_in_use
  */
 export function removeKernel(context: Context, ref: string, signal: AbortSignal): Promise<Pruned> {
   return context.supplies.clean(signal, async () => {
-    const parts = await storeParts(context, "kernel");
-    const part = parts.find((one) => one.current && one.name === ref) ?? onlyOne(parts, ref);
+    const kernel = await context.kernels.find(ref);
+    const part = (await storeParts(context, "kernel")).find((one) => one.id === kernel.digest);
     if (!part) throw BangerError.of("kernel_not_found", { ref });
+    if (ref === kernel.name && (await context.kernels.forget(kernel))) {
+      const detail = `a name of ${part.name.replace(`${ref}, `, "").replace(`, ${ref}`, "")}`;
+      return outcome([{ ...part, name: ref, detail, size_bytes: 0 }], false);
+    }
     if (part.used_by.length > 0)
       throw BangerError.of("kernel_in_use", { name: part.name, vms: part.used_by.slice(0, 10).join(", ") });
     return remove(context, [part]);
   });
-}
-
-/** A short beginning of a digest is a name mistyped rather than a choice. */
-const MIN_PREFIX = 6;
-
-function onlyOne(parts: readonly Part[], ref: string): Part | undefined {
-  const found = ref.length < MIN_PREFIX ? [] : parts.filter((one) => one.id.startsWith(ref));
-  return found.length === 1 ? found[0] : undefined;
 }
 
 async function remove(context: Context, parts: readonly Part[]): Promise<Pruned> {

@@ -7,6 +7,7 @@ import { cleaningHandlers } from "./cleaning-handlers.ts";
 import { serveExec } from "./exec-socket.ts";
 import { fileHandlers } from "./file-handlers.ts";
 import { imageHandlers } from "./image-handlers.ts";
+import { kernelHandlers } from "./kernel-handlers.ts";
 import type { Leases } from "./leases.ts";
 import type { Operations } from "./operations.ts";
 import { portHandlers } from "./port-handlers.ts";
@@ -37,6 +38,7 @@ export function makeHandlers(services: Services): Handlers {
     ...storeHandlers(context, operations),
     ...workspaceHandlers(vms, services.workspaces),
     ...imageHandlers(context, operations),
+    ...kernelHandlers(context, operations),
     ...cleaningHandlers(context),
 
     getStatus: () => daemonStatus(context),

@@ -20,6 +20,7 @@ import { clearLeftovers } from "../host/leftovers.ts";
 import { daemonSocket, databaseFile, type Paths, resolvePaths, vmDirectory } from "../host/paths.ts";
 import { Supplies } from "../host/supplies.ts";
 import { ImageStore } from "../images/store.ts";
+import { elfKernel } from "../kernels/elf-kernel.ts";
 import { KernelStore } from "../kernels/store.ts";
 import { Nats } from "../network/nats.ts";
 import { PublishedPorts } from "../network/published-ports.ts";
@@ -121,7 +122,7 @@ function makeContext(
   const catalogs = new Catalogs({ paths, sources: () => config.current.catalogs });
   const drivers = configuredDrivers(config, {
     cache: paths.cache,
-    anyKernel: async () => (await kernels.list())[0]?.vmlinuz ?? null,
+    anyKernel: () => kernels.forProof(),
     keep: true,
   });
   const context: VmContext & Stores = {
@@ -187,6 +188,7 @@ function publishedPorts(vms: VmRepository, live: LiveVms, log: Log): PublishedPo
 
 function bootFiles(paths: Paths): BootFiles {
   return {
+    kernel: async (kernel) => ({ image: kernel.vmlinuz, elf: await elfKernel(paths.cache, kernel) }),
     async initramfs(kernel, work) {
       const agent = await ensureAgentBinary(paths, work);
       return ensureInitramfs(paths, { agent, modules: kernel.bootModules });

@@ -2,7 +2,7 @@
 import type { Image, Kernel } from "../api/schemas.ts";
 import type { Catalogs } from "../catalog/catalogs.ts";
 import type { ImageStore } from "../images/store.ts";
-import type { KernelStore } from "../kernels/store.ts";
+import type { KernelStore, Kernel as StoredKernel } from "../kernels/store.ts";
 import type { VmContext } from "../vm/context.ts";
 import type { Operations } from "./operations.ts";
 import type { Handlers } from "./server.ts";
@@ -19,10 +19,10 @@ export function storeHandlers(
   context: VmContext & Stores,
   operations: Operations,
 ): Pick<Handlers, StoreRoute> {
-  const usedBy = (key: "imageDigest" | "kernelDigest", digest: string) =>
+  const usedBy = (digest: string) =>
     context.vms
       .list()
-      .filter((vm) => vm[key] === digest)
+      .filter((vm) => vm.imageDigest === digest)
       .map((vm) => vm.name);
   return {
     listImages: async ({ query }) => {
@@ -33,7 +33,7 @@ export function storeHandlers(
           source: image.source,
           size_bytes: image.sizeBytes,
           created_at: image.createdAt,
-          used_by: usedBy("imageDigest", image.digest),
+          used_by: usedBy(image.digest),
         }),
       );
       return query.available ? [...here, ...missing(await context.images.listAvailable())] : here;
@@ -44,17 +44,7 @@ export function storeHandlers(
         await context.supplies.use(() => context.images.pull(body.name, work));
       }),
     listKernels: async ({ query }) => {
-      const here = (await context.kernels.list()).map(
-        (kernel): Kernel => ({
-          name: kernel.name,
-          digest: kernel.digest,
-          release: kernel.release,
-          source: kernel.source,
-          size_bytes: kernel.sizeBytes,
-          created_at: kernel.createdAt,
-          used_by: usedBy("kernelDigest", kernel.digest),
-        }),
-      );
+      const here = (await context.kernels.list()).map((kernel) => kernelRow(context, kernel));
       const available = query.available ? missing(await context.kernels.listAvailable()) : [];
       return [...here, ...available.map((entry) => ({ ...entry, release: null }))];
     },
@@ -64,6 +54,20 @@ export function storeHandlers(
         await context.supplies.use(() => context.kernels.ensure(body.name, work));
       }),
   };
+}
+
+/** A kernel as lists show it. */
+export function kernelRow({ vms }: VmContext, kernel: StoredKernel) {
+  const users = vms.list().filter((vm) => vm.kernelDigest === kernel.digest);
+  return {
+    name: kernel.name,
+    digest: kernel.digest,
+    release: kernel.release,
+    source: kernel.source,
+    size_bytes: kernel.sizeBytes,
+    created_at: kernel.createdAt,
+    used_by: users.map((vm) => vm.name),
+  } satisfies Kernel;
 }
 
 function missing(

@@ -18,7 +18,6 @@ import { formatDuration } from "../core/units.ts";
 import type { GuestSession } from "../guest/index.ts";
 import { hostSize } from "../host/vm-defaults.ts";
 import type { RunSettings } from "../images/manifest.ts";
-import { DEFAULT_KERNEL } from "../kernels/store.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "../vm/context.ts";
 import { checkFitsHost, createVm, newVmId } from "../vm/create.ts";
@@ -111,7 +110,7 @@ export class VmService {
           id,
           name: request.name,
           image: request.image ?? config.default_image,
-          kernel: request.kernel ?? DEFAULT_KERNEL,
+          kernel: request.kernel ?? config.default_kernel,
           driver: request.driver ?? config.driver,
           vcpu: request.vcpu,
           memoryMib: request.memory_mib,

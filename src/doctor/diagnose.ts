@@ -34,7 +34,7 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
     guarded("ssh key", () => checkSshKey(paths, config)),
     guarded("ssh include", () => checkSshInclude(paths, process.env.HOME ?? homedir())),
     guarded("VM defaults", async () => checkDefaults(config)),
-    guarded("kernel", () => checkKernel(paths)),
+    guarded("kernel", () => checkKernel(paths, config.default_kernel)),
     guarded("image", () => checkImage(paths, config.default_image)),
   ]);
   return rows.flat();
@@ -43,6 +43,6 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
 /** As the daemon has them, but nothing is written. */
 function driversHere(config: Config, paths: Paths): readonly Driver[] {
   const kernels = new KernelStore({ paths });
-  const anyKernel = async () => (await kernels.list())[0]?.vmlinuz ?? null;
+  const anyKernel = () => kernels.forProof();
   return makeDrivers(config, { cache: paths.cache, anyKernel, keep: false }).all();
 }

@@ -3,7 +3,7 @@ import type { Paths } from "../host/paths.ts";
 import { hostMirrors } from "../images/host-mirrors.ts";
 import { chooseMode } from "../images/squashfs.ts";
 import { ImageStore } from "../images/store.ts";
-import { DEFAULT_KERNEL, KernelStore } from "../kernels/store.ts";
+import { KernelStore } from "../kernels/store.ts";
 import { fail, pass, type Row } from "./row.ts";
 
 const NO_SOURCE = "this host's apt sources name no Debian archive to obtain it from";
@@ -11,11 +11,18 @@ const ADD_SOURCE =
   "add a Debian source with component main to /etc/apt/sources.list.d, signed by debian-archive-keyring";
 
 /** @param apt folder of apt's configuration */
-export async function checkKernel(paths: Paths, apt?: string): Promise<Row> {
-  const kernels = await new KernelStore({ paths }).list();
-  const kernel = kernels.find(({ name }) => name === DEFAULT_KERNEL);
+export async function checkKernel(paths: Paths, wanted: string, apt?: string): Promise<Row> {
+  const store = new KernelStore({ paths });
+  const kernel = await store.find(wanted).catch(() => null);
   if (kernel) return pass("kernel", `${kernel.name} ${kernel.release}`);
-  return obtainable("kernel", DEFAULT_KERNEL, apt);
+  const names = (await store.listAvailable()).map(({ name }) => name);
+  return names.includes(wanted)
+    ? obtainable("kernel", wanted, apt)
+    : fail(
+        "kernel",
+        `default_kernel '${wanted}' is not here`,
+        `banger kernel import ${wanted}, or choose one of: ${names.join(", ")}`,
+      );
 }
 
 /** @param apt folder of apt's configuration */

@@ -14,6 +14,7 @@ const MEANING: Readonly<Record<string, string>> = {
   layers: "layers of images from registries",
   node: "banger's own program, compiled",
   templates: "empty disks to copy",
+  vmlinux: "kernels, unpacked",
   warm: "templates that VMs start warm from",
 };
 

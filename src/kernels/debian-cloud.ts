@@ -13,7 +13,8 @@ import {
   showPackage,
 } from "../host/apt.ts";
 import { ProcessError, run } from "../host/run.ts";
-import { findKernel, type PackedKernel, packKernel, UnusableKernel } from "./pack.ts";
+import { UnusableKernel } from "./image/unusable.ts";
+import { findKernel, type PackedKernel, packKernel } from "./pack.ts";
 
 export const DEBIAN_CLOUD = "debian-cloud";
 /** Depends on the newest cloud kernel of the release. */
@@ -25,16 +26,16 @@ export interface FetchedKernel extends PackedKernel {
 }
 
 /**
- * Fills `folder` with the current cloud kernel. Falls back to package lists of banger's own (in `aptFolder`) when the
+ * Fills `folder` with the current cloud kernel; `scratch` is a folder to work in, the caller removes it. Falls back to package lists of banger's own (in `aptFolder`) when the
  * host has none, or old ones that name a package which is gone.
  * @throws kernel_fetch_failed
  */
 export async function fetchDebianCloud(
   folder: string,
+  scratch: string,
   aptFolder: string,
   work: Work,
 ): Promise<FetchedKernel> {
-  const scratch = join(folder, ".tmp-unpack");
   let stage = "looking it up";
   try {
     work.report.stage("getting kernel", "looking it up");

@@ -1,17 +1,20 @@
-/** Turns an unpacked kernel into a store entry: vmlinuz, modules.squashfs and the modules that boot needs. */
-import { copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+/** Turns a kernel's parts into a store entry: vmlinuz, and where it has them modules.squashfs, the modules that boot needs, config. */
+import { copyFile, mkdir, readdir, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { zstdDecompressSync } from "node:zlib";
 import { hashFile, hashParts } from "../host/hash.ts";
 import { run } from "../host/run.ts";
-import { BOOT_MODULES, insertionOrder, moduleName } from "./modules.ts";
+import { copyBootModules } from "./boot-modules.ts";
+import { UnusableKernel } from "./image/unusable.ts";
 
 export interface UnpackedKernel {
   readonly release: string;
   /** The kernel image. */
   readonly image: string;
-  /** Its `lib/modules/<release>`. */
-  readonly modules: string;
+  /** Its `lib/modules/<release>`; null when everything is built in. */
+  readonly modules: string | null;
+  /** The same as squashfs, when they came so. */
+  readonly packedModules?: string | null;
+  readonly config?: string | null;
 }
 
 export interface PackedKernel {
@@ -19,15 +22,21 @@ export interface PackedKernel {
   readonly digest: string;
   /** Files of `boot/`, in the order of insertion. */
   readonly bootModules: readonly string[];
+  readonly modules: boolean;
+  readonly config: boolean;
   readonly sizeBytes: number;
 }
 
-/** A kernel that cannot boot our VMs. */
-export class UnusableKernel extends Error {}
+/** Names within an entry. */
+export const ENTRY = {
+  image: "vmlinuz",
+  modules: "modules.squashfs",
+  boot: "boot",
+  config: "config",
+} as const;
 
 /** Bumped when the entry made of one and the same kernel changes (another list of boot modules, say). */
 export const PACK_VERSION = 1;
-const MAX_MODULE = 64 * 1024 * 1024;
 
 /**
  * Finds image and modules in a folder that a kernel package was unpacked to.
@@ -56,24 +65,29 @@ export async function packKernel(
   folder: string,
   signal: AbortSignal,
 ): Promise<PackedKernel> {
-  await rename(kernel.image, join(folder, "vmlinuz"));
-  // Packages bring no modules.dep: it is made when they are installed.
-  await run("depmod", ["-b", root, kernel.release], { signal });
-  const modules = join(folder, "modules.squashfs");
-  const [bootModules] = await Promise.all([
-    copyBootModules(kernel.modules, join(folder, "boot"), signal),
-    makeSquashfs(kernel.modules, modules, signal),
-  ]);
-  const files = ["vmlinuz", "modules.squashfs"];
+  const { release, modules, packedModules = null, config = null } = kernel;
+  const at = (name: string) => join(folder, name);
+  await rename(kernel.image, at(ENTRY.image));
+  if (config !== null) await writeFile(at(ENTRY.config), config, { mode: 0o600 });
+  let bootModules: readonly string[] = [];
+  if (modules !== null) {
+    // Packages bring no modules.dep: it is made when they are installed.
+    if (packedModules === null) await run("depmod", ["-b", root, release], { signal });
+    await mkdir(at(ENTRY.boot), { mode: 0o700 });
+    bootModules = await copyBootModules(modules, at(ENTRY.boot), signal);
+    if (packedModules === null) await makeSquashfs(modules, at(ENTRY.modules), signal);
+    else await copyFile(packedModules, at(ENTRY.modules));
+  }
+  // Not the configuration: it describes the kernel, nothing boots it.
+  const files = [ENTRY.image, ...(modules === null ? [] : [ENTRY.modules])];
   const digest = hashParts([
     ["layout", `${PACK_VERSION}`],
-    ["release", kernel.release],
-    ...(await Promise.all(
-      files.map(async (name) => [name, await hashFile(join(folder, name), signal)] as const),
-    )),
+    ["release", release],
+    ...(await Promise.all(files.map(async (name) => [name, await hashFile(at(name), signal)] as const))),
   ]);
-  const sizes = await Promise.all(files.map(async (name) => (await stat(join(folder, name))).size));
-  return { release: kernel.release, digest, bootModules, sizeBytes: sizes.reduce((a, b) => a + b, 0) };
+  const sizes = await Promise.all(files.map(async (name) => (await stat(at(name))).size));
+  const sizeBytes = sizes.reduce((a, b) => a + b, 0);
+  return { release, digest, bootModules, modules: modules !== null, config: config !== null, sizeBytes };
 }
 
 async function makeSquashfs(source: string, target: string, signal: AbortSignal): Promise<void> {
@@ -90,31 +104,4 @@ async function makeSquashfs(source: string, target: string, signal: AbortSignal)
   ];
   // Fixed times: equal modules give an equal file, hence an equal digest.
   await run("mksquashfs", [...args, "-mkfs-time", "0", "-all-time", "0"], { signal });
-}
-
-async function copyBootModules(modules: string, target: string, signal: AbortSignal): Promise<string[]> {
-  const text = (name: string) => readFile(join(modules, name), "utf8");
-  const order = insertionOrder(await text("modules.dep"), await text("modules.builtin"), BOOT_MODULES);
-  if (order.lacking.length > 0) throw new UnusableKernel(`it has no ${order.lacking.join(", ")}`);
-  await mkdir(target, { mode: 0o700 });
-  const names: string[] = [];
-  for (const file of order.files) {
-    const name = `${moduleName(file)}.ko`;
-    await plainCopy(join(modules, file), join(target, name), signal);
-    names.push(name);
-  }
-  return names;
-}
-
-/** Copies a module, decompressed: the initramfs then works with kernels that cannot decompress modules themselves. */
-async function plainCopy(source: string, target: string, signal: AbortSignal): Promise<void> {
-  if (source.endsWith(".zst")) {
-    await writeFile(target, zstdDecompressSync(await readFile(source), { maxOutputLength: MAX_MODULE }));
-  } else if (source.endsWith(".xz")) {
-    await copyFile(source, `${target}.xz`);
-    await run("xz", ["--decompress", `${target}.xz`], { signal });
-    await rm(`${target}.xz`, { force: true });
-  } else {
-    await copyFile(source, target);
-  }
 }

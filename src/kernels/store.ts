@@ -1,24 +1,33 @@
-/** The kernels on this host: `<state>/kernels/<digest>/{vmlinuz,modules.squashfs,boot/*.ko,manifest.json}`. */
-import { rm } from "node:fs/promises";
+/** The kernels on this host: `<state>/kernels/<digest>/{vmlinuz,modules.squashfs,boot/*.ko,config,manifest.json}`. */
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { ContentStore, type StoredPart } from "../host/content-store.ts";
 import type { Paths } from "../host/paths.ts";
+import { ProcessError } from "../host/run.ts";
 import { SharedWork } from "../host/shared-work.ts";
 import { requireTools } from "../host/tools.ts";
-import { DEBIAN_CLOUD, fetchDebianCloud } from "./debian-cloud.ts";
-import { PACK_VERSION } from "./pack.ts";
+import { DEBIAN_CLOUD, type FetchedKernel, fetchDebianCloud } from "./debian-cloud.ts";
+import { UnusableKernel } from "./image/unusable.ts";
+import { importKernel, type KernelSource } from "./import.ts";
+import { ENTRY, PACK_VERSION, type PackedKernel } from "./pack.ts";
+
+/** How a kernel is called: as it is typed behind --kernel. */
+const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
 const Manifest = z.object({
   layout: z.literal(PACK_VERSION),
   name: z.string().max(64),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
   release: z.string().regex(/^[\w.+~-]{1,128}$/),
-  packageName: z.string().max(128),
-  packageVersion: z.string().max(128),
-  source: z.literal("apt"),
+  packageName: z.string().max(128).default(""),
+  packageVersion: z.string().max(128).default(""),
+  source: z.enum(["apt", "import", "bundle"]),
+  /** False: everything is built in. */
+  modules: z.boolean().default(true),
+  config: z.boolean().default(false),
   bootModules: z.array(z.string().regex(/^[\w-]{1,64}\.ko$/)).max(256),
   sizeBytes: z.number().int().nonnegative(),
   createdAt: z.string().max(40),
@@ -26,11 +35,13 @@ const Manifest = z.object({
 type Manifest = z.infer<typeof Manifest>;
 
 /** A kernel that can be booted; all paths are absolute and their files never change. */
-export interface Kernel extends Readonly<Omit<Manifest, "layout" | "bootModules">> {
-  /** bzImage. */
+export interface Kernel extends Readonly<Omit<Manifest, "layout" | "bootModules" | "modules" | "config">> {
+  /** bzImage, or ELF. */
   readonly vmlinuz: string;
-  /** squashfs whose root is what belongs at /lib/modules/<release>. */
-  readonly modules: string;
+  /** squashfs whose root is what belongs at /lib/modules/<release>; null when everything is built in. */
+  readonly modules: string | null;
+  /** What it was built with, where it is known. */
+  readonly config: string | null;
   /** Modules to insert before init, in this order. */
   readonly bootModules: readonly string[];
 }
@@ -60,9 +71,19 @@ export class KernelStore {
     this.#aptFolder = join(options.paths.cache, "apt");
   }
 
-  /** Kernels on this host. */
+  /** Kernels on this host: each under every name that stands for it, or under its first one when none does any more. */
   async list(): Promise<Kernel[]> {
-    return [...(await this.#store.list()).values()].map((manifest) => this.#kernel(manifest));
+    const names = [...(await this.#store.names())];
+    return [...(await this.#store.list()).values()].flatMap((manifest) => {
+      const own = names.filter(([, entry]) => entry.digest === manifest.digest).map(([name]) => name);
+      return (own.length > 0 ? own : [manifest.name]).map((name) => this.#kernel(manifest, name));
+    });
+  }
+
+  /** A kernel to try KVM with: one that is known to boot before one of the user's making. */
+  async forProof(): Promise<string | null> {
+    const kernels = await this.list();
+    return (kernels.find(({ source }) => source === "apt") ?? kernels[0])?.vmlinuz ?? null;
   }
 
   /** What each takes on disk. */
@@ -78,7 +99,7 @@ export class KernelStore {
   /** Kernels that `ensure` can get. */
   async listAvailable(): Promise<AvailableKernel[]> {
     return Promise.all(
-      AVAILABLE.map(async (entry) => ({ ...entry, installed: (await this.#byName(entry.name)) !== null })),
+      AVAILABLE.map(async (entry) => ({ ...entry, installed: (await this.#here(entry.name)) !== null })),
     );
   }
 
@@ -89,12 +110,19 @@ export class KernelStore {
     return this.#kernel(manifest);
   }
 
+  /** A kernel that is here: by name, by digest, or by a unique beginning of its digest. @throws kernel_not_found */
+  async find(ref: string): Promise<Kernel> {
+    const kernel = await this.#here(ref);
+    if (!kernel) throw BangerError.of("kernel_not_found", { ref });
+    return kernel;
+  }
+
   /**
-   * The kernel of a name, obtained when it is not here yet. Asked for twice at once it is obtained once.
+   * The kernel that a name or a digest stands for, obtained when it is not here yet. Asked for twice at once it is obtained once.
    * @throws kernel_not_found | kernel_fetch_failed | host_packages_missing
    */
-  async ensure(name: string, work: Work): Promise<Kernel> {
-    return (await this.#byName(name)) ?? this.pull(name, work);
+  async ensure(ref: string, work: Work): Promise<Kernel> {
+    return (await this.#here(ref)) ?? this.pull(ref, work);
   }
 
   /** Obtains the newest kernel of a name, also when there is one. @throws as `ensure` */
@@ -104,44 +132,103 @@ export class KernelStore {
     return this.#work.run(name, work, (shared) => this.#fetch(name, shared));
   }
 
+  /**
+   * Makes a kernel of files of this host and lets `name` stand for it, also where it stood for another one.
+   * @param origin where the files are from; who says `bundle` has verified them
+   * @throws invalid_argument | kernel_refused | host_packages_missing
+   */
+  async import(
+    name: string,
+    source: KernelSource,
+    work: Work,
+    origin: "import" | "bundle" = "import",
+  ): Promise<Kernel> {
+    checkName(name);
+    try {
+      return await this.#add(name, origin, work, (folder, scratch) =>
+        importKernel(source, folder, scratch, work),
+      );
+    } catch (error) {
+      work.signal.throwIfAborted();
+      const problem =
+        error instanceof UnusableKernel
+          ? error.message
+          : error instanceof ProcessError && `${error.program}: ${error.lastLine}`;
+      if (!problem) throw error;
+      throw BangerError.of("kernel_refused", { name, problem }, { cause: error });
+    }
+  }
+
+  /** Forgets a name when others stand for its kernel, too. @returns false when it is the only one: nothing was done then */
+  async forget({ name, digest }: Kernel): Promise<boolean> {
+    const others = [...(await this.#store.names())].filter(
+      ([other, entry]) => entry.digest === digest && other !== name,
+    );
+    if (others.length === 0) return false;
+    await this.#store.setName(name, null);
+    return true;
+  }
+
   async #fetch(name: string, work: Work): Promise<Kernel> {
     await requireTools("kernel");
+    return this.#add(name, "apt", work, (folder, scratch) =>
+      fetchDebianCloud(folder, scratch, this.#aptFolder, work),
+    );
+  }
+
+  /** @param make fills a folder; what lies in its scratch folder is removed */
+  async #add(
+    name: string,
+    source: Manifest["source"],
+    work: Work,
+    make: (folder: string, scratch: string) => Promise<PackedKernel & Partial<FetchedKernel>>,
+  ): Promise<Kernel> {
     const manifest = await this.#store.add(async (folder) => {
-      const fetched = await fetchDebianCloud(folder, this.#aptFolder, work);
-      await rm(join(folder, ".tmp-unpack"), { recursive: true, force: true });
-      return {
-        digest: fetched.digest,
-        manifest: {
-          layout: PACK_VERSION,
-          name,
-          digest: fetched.digest,
-          release: fetched.release,
-          packageName: fetched.packageName,
-          packageVersion: fetched.packageVersion,
-          source: "apt" as const,
-          bootModules: [...fetched.bootModules],
-          sizeBytes: fetched.sizeBytes,
-          createdAt: new Date().toISOString(),
-        },
-      };
+      const scratch = join(folder, ".tmp-unpack");
+      await mkdir(scratch, { mode: 0o700 });
+      const made = await make(folder, scratch);
+      await rm(scratch, { recursive: true, force: true });
+      work.signal.throwIfAborted();
+      const created = { layout: PACK_VERSION, name, source, createdAt: new Date().toISOString() };
+      return { digest: made.digest, manifest: Manifest.parse({ ...created, ...made }) };
     });
-    await this.#store.setName(name, { digest: manifest.digest, inputs: manifest.packageVersion });
-    return this.#kernel(manifest);
+    await this.#store.setName(name, {
+      digest: manifest.digest,
+      inputs: manifest.packageVersion || manifest.digest,
+    });
+    return this.#kernel(manifest, name);
   }
 
-  async #byName(name: string): Promise<Kernel | null> {
-    const entry = (await this.#store.names()).get(name);
-    const manifest = entry ? await this.#store.get(entry.digest) : null;
-    return manifest && this.#kernel(manifest);
+  async #here(ref: string): Promise<Kernel | null> {
+    const entry = (await this.#store.names()).get(ref);
+    const named = entry && (await this.#store.get(entry.digest));
+    if (named) return this.#kernel(named, ref);
+    if (!/^[0-9a-f]{6,64}$/.test(ref)) return null;
+    const found = (await this.list()).filter(({ digest }) => digest.startsWith(ref));
+    return new Set(found.map(({ digest }) => digest)).size === 1 ? (found[0] ?? null) : null;
   }
 
-  #kernel({ layout: _, bootModules, ...manifest }: Manifest): Kernel {
-    const folder = this.#store.path(manifest.digest);
+  #kernel({ layout: _, bootModules, modules, config, ...manifest }: Manifest, name = manifest.name): Kernel {
+    const at = (file: string) => join(this.#store.path(manifest.digest), file);
     return {
       ...manifest,
-      vmlinuz: join(folder, "vmlinuz"),
-      modules: join(folder, "modules.squashfs"),
-      bootModules: bootModules.map((file) => join(folder, "boot", file)),
+      name,
+      vmlinuz: at(ENTRY.image),
+      modules: modules ? at(ENTRY.modules) : null,
+      config: config ? at(ENTRY.config) : null,
+      bootModules: bootModules.map((file) => join(at(ENTRY.boot), file)),
     };
   }
+}
+
+function checkName(name: string): void {
+  const refused = (problem: string) =>
+    BangerError.of("invalid_argument", {
+      what: "name of a kernel",
+      problem,
+      accepted: "give a name such as generic: small letters, digits, . _ -",
+    });
+  if (!NAME.test(name)) throw refused(`'${name}' cannot be one`);
+  if (AVAILABLE.some((entry) => entry.name === name))
+    throw refused(`'${name}' stands for what 'banger kernel pull ${name}' obtains`);
 }

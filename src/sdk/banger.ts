@@ -1,12 +1,13 @@
 /** The client of the daemon. */
 import type { Duplex } from "node:stream";
-import type { CreateVm, DaemonStatus, Kernel, Operation, Vm, WaitFor } from "../api/schemas.ts";
+import type { CreateVm, DaemonStatus, Operation, Vm, WaitFor } from "../api/schemas.ts";
 import { resolvePaths } from "../host/paths.ts";
 import { type Cleaning, cleaning } from "./cleaning.ts";
 import { type ConnectOptions, dialler } from "./connect.ts";
 import { connectPort } from "./connect-port.ts";
 import type { Execution } from "./execution.ts";
-import { type Images, imagesOf, type Store, storeOf } from "./images.ts";
+import { type Images, imagesOf } from "./images.ts";
+import { type Kernels, kernelsOf } from "./kernels.ts";
 import { type Lease, openLease } from "./lease.ts";
 import { cancelOperation, type FollowOptions, follow, perform } from "./operations.ts";
 import { type ExecOptions, Sandbox, startExecution } from "./sandbox.ts";
@@ -58,7 +59,7 @@ export interface PublishOptions {
 /** A connection to banger's daemon: `const banger = await Banger.connect()`. */
 export class Banger implements Disposable {
   readonly images: Images;
-  readonly kernels: Store<Kernel>;
+  readonly kernels: Kernels;
   readonly cleaning: Cleaning;
   readonly operations: {
     list(): Promise<Operation[]>;
@@ -71,7 +72,7 @@ export class Banger implements Disposable {
   private constructor(transport: Transport) {
     this.#transport = transport;
     this.images = imagesOf(transport);
-    this.kernels = storeOf(transport, "kernels");
+    this.kernels = kernelsOf(transport);
     this.cleaning = cleaning(transport);
     this.operations = {
       list: () => transport.json("/v1/operations"),

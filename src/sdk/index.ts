@@ -7,6 +7,7 @@ export type {
   Image,
   ImageDetails,
   Kernel,
+  KernelDetails,
   Operation,
   OperationEvent,
   Part,
@@ -29,6 +30,7 @@ export { type ExecResult, type ExitStatus, exitCode } from "./exit-status.ts";
 export type { Files, WriteOptions } from "./files.ts";
 export type { Forward, ForwardOptions } from "./forward-port.ts";
 export type { ImageExportOptions, ImageImportOptions, Images, Store } from "./images.ts";
+export type { KernelFiles, Kernels } from "./kernels.ts";
 export type { Lease } from "./lease.ts";
 export type { FollowOptions } from "./operations.ts";
 export type { AttachOptions, ExecOptions, Sandbox, Settings } from "./sandbox.ts";

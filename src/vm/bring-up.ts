@@ -41,7 +41,7 @@ export async function boot(
   const limits = WATCHDOG_MS[spec.accelerator];
   for (const [index, limit] of limits.entries()) {
     work.report.stage("booting", index === 0 ? `${driver.name}/${spec.accelerator}` : "second attempt");
-    const machine = await driver.launch(spec, work.signal);
+    const machine = await driver.launch(index === 0 ? spec : asItCame(spec), work.signal);
     const up = await untilHello(context, spec.id, machine, (live, signal) => live.open(signal), limit, work);
     if (up) return { ...up, attempts: index + 1 };
     context.log.warn({ vm: spec.id, limit }, "boot watchdog fired");
@@ -49,6 +49,14 @@ export async function boot(
       work.report.notice(`the guest did not answer within ${seconds(limit)}; trying once more`);
   }
   throw noSign(limits);
+}
+
+/** With the kernel not entered directly, should that be what hung. */
+function asItCame(spec: LaunchSpec): LaunchSpec {
+  const { image, elf } = spec.kernel;
+  return "path" in elf && elf.path !== image
+    ? { ...spec, kernel: { image, elf: { ...elf, pvh: false } } }
+    : spec;
 }
 
 /** Goes on from a saved state. No monitor is left after a failure. @throws driver_failed, and when there is no hello in time */

@@ -9,6 +9,7 @@ import type { Nats } from "../network/nats.ts";
 import type { PublishedPorts } from "../network/published-ports.ts";
 import type { VmRepository } from "../store/vms.ts";
 import type { WorkspaceRepository } from "../store/workspaces.ts";
+import type { KernelFiles } from "../vmm/driver.ts";
 import type { Drivers } from "../vmm/drivers.ts";
 import type { BusyVms } from "./busy.ts";
 import type { ConsoleLog } from "./console-log.ts";
@@ -31,6 +32,8 @@ export interface KernelSource {
 
 /** What banger itself puts in front of the image's root. */
 export interface BootFiles {
+  /** What drivers boot, unpacked first when it is not cached. */
+  kernel(kernel: Kernel): Promise<KernelFiles>;
   /** Path of the initramfs for this kernel, made first when it is not cached. */
   initramfs(kernel: Kernel, work: Work): Promise<string>;
   /** Makes a new state disk of `bytes` at `target`. @throws no_space */

@@ -192,7 +192,7 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
     vcpu: vm.vcpu,
     memoryMib: vm.memoryMib,
     accelerator: status.accelerator,
-    kernel: kernel.vmlinuz,
+    kernel: await context.bootFiles.kernel(kernel),
     initramfs: await context.bootFiles.initramfs(kernel, work),
     kernelArgs: image.init ? [`banger.init=${image.init}`] : [],
     disks: { base: image.rootfs, state: stateDiskFile(directory), modules: kernel.modules },

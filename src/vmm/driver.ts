@@ -26,6 +26,14 @@ export type DriverStatus =
       readonly packages: readonly string[];
     };
 
+/** A kernel in the forms that drivers boot. */
+export interface KernelFiles {
+  /** As it came: a bzImage, or ELF. */
+  readonly image: string;
+  /** Uncompressed, and whether it can be entered directly (PVH); or why there is none. */
+  readonly elf: { readonly path: string; readonly pvh: boolean } | { readonly problem: string };
+}
+
 export interface LaunchSpec {
   /** Stable id, used in process titles only. */
   readonly id: string;
@@ -34,17 +42,20 @@ export interface LaunchSpec {
   readonly vcpu: number;
   readonly memoryMib: number;
   readonly accelerator: Accelerator;
-  /** Kernel image as the driver can boot it (QEMU: bzImage). */
-  readonly kernel: string;
+  readonly kernel: KernelFiles;
   readonly initramfs: string;
   /** Further kernel arguments, e.g. `banger.init=…`. */
   readonly kernelArgs: readonly string[];
-  /** Disks; base and modules are shared and read-only. */
-  readonly disks: { readonly base: string; readonly state: string; readonly modules: string };
+  /** Disks; base and modules are shared and read-only. A kernel with everything built in has no modules. */
+  readonly disks: { readonly base: string; readonly state: string; readonly modules: string | null };
   readonly nested: boolean;
   /** Its state will be saved once and restored many times: the driver may lay its memory out so that this is quick. */
   readonly template?: boolean;
 }
+
+/** The disks that several VMs read. */
+export const sharedDisks = ({ disks }: LaunchSpec): string[] =>
+  disks.modules === null ? [disks.base] : [disks.base, disks.modules];
 
 /** Plain data that finds a running monitor again after a daemon restart. Stored with the VM. */
 export interface MachineHandle {

@@ -84,7 +84,7 @@ export function makeDrivers(config: DriverConfig, { cache, anyKernel, keep }: Su
     });
   const accelerator = async () => chooseAccelerator(await kvmFacts(), prove);
   return new Drivers([
-    firecrackerDriver({ program: config.firecracker_bin, cache, accelerator }),
+    firecrackerDriver({ program: config.firecracker_bin, accelerator }),
     qemuDriver({ program: config.qemu_bin, cache, accelerator }),
   ]);
 }

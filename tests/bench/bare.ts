@@ -13,6 +13,7 @@ import { type GuestSession, openGuest, startProcess } from "../../src/guest/inde
 import { resolvePaths } from "../../src/host/paths.ts";
 import { connectUnix } from "../../src/host/unix-socket.ts";
 import { ImageStore } from "../../src/images/store.ts";
+import { elfKernel } from "../../src/kernels/elf-kernel.ts";
 import { DEFAULT_KERNEL, KernelStore } from "../../src/kernels/store.ts";
 import type { Vm } from "../../src/sdk/index.ts";
 import type { LaunchSpec } from "../../src/vmm/driver.ts";
@@ -37,7 +38,7 @@ export async function prepareBare(home: string, vm: Vm): Promise<LaunchSpec> {
     vcpu: vm.vcpu,
     memoryMib: vm.memory_mib,
     accelerator: vm.accelerator ?? "tcg",
-    kernel: kernel.vmlinuz,
+    kernel: { image: kernel.vmlinuz, elf: await elfKernel(paths.cache, kernel) },
     initramfs: await ensureInitramfs(paths, { agent, modules: kernel.bootModules }),
     kernelArgs: image.init ? [`banger.init=${image.init}`] : [],
     disks: { base: image.rootfs, state, modules: kernel.modules },

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Banger } from "../../src/sdk/index.ts";
 import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
@@ -21,11 +21,7 @@ export async function benchFirecracker({ path }: BenchHome): Promise<Row[]> {
   const before = process.env.PATH;
   process.env.PATH = `${double.path}:${before}`;
   const accelerator = async () => ({ accelerator: "kvm", why: "the double needs none" }) as const;
-  const driver = firecrackerDriver({
-    program: double.program,
-    cache: await mkdtemp(join(path, "cache-")),
-    accelerator,
-  });
+  const driver = firecrackerDriver({ program: double.program, accelerator });
   using banger = await Banger.connect();
   const vm = await banger.create({ start: false });
   const times: number[] = [];

@@ -21,7 +21,7 @@ export interface DriverUnderTest {
 export async function eachDriver(home: TestHome): Promise<DriverUnderTest[]> {
   const cache = join(home.path, ".cache/banger");
   const real = hostDrivers(cache, process.env.BANGER_TEST_FIRECRACKER).all();
-  const all = [...real.map((driver) => ({ title: driver.name, driver })), await doubleDriver(home, cache)];
+  const all = [...real.map((driver) => ({ title: driver.name, driver })), await doubleDriver(home)];
   return Promise.all(all.map(async (each) => ({ ...each, status: await each.driver.probe() })));
 }
 
@@ -29,12 +29,12 @@ export async function eachDriver(home: TestHome): Promise<DriverUnderTest[]> {
 export const hostDrivers = (cache: string, firecracker_bin?: string) =>
   makeDrivers({ firecracker_bin }, { cache, anyKernel: async () => null, keep: false });
 
-async function doubleDriver(home: TestHome, cache: string): Promise<{ title: string; driver: Driver }> {
+async function doubleDriver(home: TestHome): Promise<{ title: string; driver: Driver }> {
   const folder = join(home.path, "double");
   await mkdir(folder);
   process.env.DOUBLE_TSC_KHZ ??= String(tscFrequency("", await readFile("/proc/cpuinfo", "latin1")) ?? "");
   const { program, path } = await installDouble(folder, { guest: "qemu" });
   process.env.PATH = `${path}:${process.env.PATH}`;
   const accelerator = async () => ({ accelerator: "kvm", why: "the double needs none" }) as const;
-  return { title: "firecracker-double", driver: firecrackerDriver({ program, cache, accelerator }) };
+  return { title: "firecracker-double", driver: firecrackerDriver({ program, accelerator }) };
 }

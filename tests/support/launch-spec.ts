@@ -8,6 +8,7 @@ import { ensureInitramfs } from "../../src/disk/initramfs.ts";
 import { cloneStateDisk, ensureStateTemplate } from "../../src/disk/state-disk.ts";
 import { resolvePaths } from "../../src/host/paths.ts";
 import { ImageStore } from "../../src/images/store.ts";
+import { elfKernel } from "../../src/kernels/elf-kernel.ts";
 import { DEFAULT_KERNEL, KernelStore } from "../../src/kernels/store.ts";
 import type { Accelerator, LaunchSpec } from "../../src/vmm/driver.ts";
 import type { TestHome } from "./home.ts";
@@ -35,7 +36,7 @@ export async function launchSpec(
     vcpu: 1,
     memoryMib: 256,
     accelerator,
-    kernel: kernel.vmlinuz,
+    kernel: { image: kernel.vmlinuz, elf: await elfKernel(paths.cache, kernel) },
     initramfs: await ensureInitramfs(paths, { agent, modules: kernel.bootModules }),
     kernelArgs: [],
     disks: {

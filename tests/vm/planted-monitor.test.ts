@@ -83,7 +83,7 @@ describe("a program in a monitor's place", async () => {
   const cache = join(home.path, ".cache/banger");
   const drivers: Record<string, () => Driver> = {
     qemu: () => qemuDriver({ program: planted, cache, accelerator }),
-    firecracker: () => firecrackerDriver({ program: planted, cache, accelerator }),
+    firecracker: () => firecrackerDriver({ program: planted, accelerator }),
   };
   for (const [name, driver] of Object.entries(drivers)) {
     test(`of ${name} reaches nothing but its VM`, async (t) => {

@@ -18,7 +18,7 @@ export const imageDetails = image
   })
   .meta({ id: "ImageDetails" });
 
-const hostPath = z.string().startsWith("/").max(4096).describe("absolute path on this host");
+export const hostPath = z.string().startsWith("/").max(4096).describe("absolute path on this host");
 
 export const importImage = z
   .strictObject({

@@ -47,6 +47,8 @@ export const operation = z
       "image_import",
       "image_export",
       "kernel_pull",
+      "kernel_import",
+      "kernel_export",
     ]),
     target: z.string().describe("id of the VM, or name of the image or kernel, of an import the file"),
     state: operationState,

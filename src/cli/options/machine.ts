@@ -156,6 +156,7 @@ export async function defaultsNote(): Promise<string> {
   const { vcpu, memoryMib, diskBytes } = defaults;
   return `Defaults here:
   --image      ${config.default_image}
+  --kernel     ${config.default_kernel}
   --vcpu       ${vcpu.value} (${vcpu.origin})
   --memory     ${formatSize(memoryMib.value * MIB)} (${memoryMib.origin})
   --disk-size  ${formatSize(diskBytes.value)} (${diskBytes.origin})`;

@@ -21,7 +21,7 @@ export interface SharedFiles {
   readonly kernel: string;
   readonly initramfs: string;
   readonly base: string;
-  readonly modules: string;
+  readonly modules: string | null;
   readonly state: string;
 }
 
@@ -57,7 +57,7 @@ export function configuration(
     },
     disk("base", files.base),
     disk("state", files.state, true),
-    disk("modules", files.modules),
+    ...(files.modules === null ? [] : [disk("modules", files.modules)]),
     { name: "PUT /vsock", body: { guest_cid: GUEST_CID, uds_path: FILES.vsock } },
     { name: "PUT /entropy", body: {} },
   ];

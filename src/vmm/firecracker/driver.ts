@@ -5,27 +5,24 @@ import { BangerError } from "../../core/errors.ts";
 import { makeFifos, writeFifo } from "../../host/fifo.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
 import type { AcceleratorChoice } from "../accelerator.ts";
-import type { Driver, LaunchSpec, Machine } from "../driver.ts";
+import { type Driver, type LaunchSpec, type Machine, sharedDisks } from "../driver.ts";
 import { startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
 import type { Call } from "./api.ts";
 import { configuration, FILES, SAVED, START } from "./boot.ts";
-import { elfKernel, UnusableImage } from "./kernel.ts";
 import { connectMachine, type FirecrackerMachine, findMachine } from "./machine.ts";
 import { findFirecracker, probeFirecracker } from "./probe.ts";
 
 export interface FirecrackerSettings {
   /** `firecracker_bin` of config.toml. */
   readonly program: string | undefined;
-  /** banger's cache folder: unpacked kernels are kept there. */
-  readonly cache: string;
   readonly accelerator: () => Promise<AcceleratorChoice>;
 }
 
 /** What its API takes (`vcpu_count`). */
 const MAX_VCPU = 32;
 
-export function firecrackerDriver({ program, cache, accelerator }: FirecrackerSettings): Driver {
+export function firecrackerDriver({ program, accelerator }: FirecrackerSettings): Driver {
   const start = async (
     spec: LaunchSpec,
     calls: readonly Call[],
@@ -45,19 +42,19 @@ export function firecrackerDriver({ program, cache, accelerator }: FirecrackerSe
     maxVcpu: MAX_VCPU,
     probe: rememberStatus(() => probeFirecracker(program, accelerator)),
     launch: async (spec, signal) => {
-      const kernel = await elfKernel(cache, spec.kernel).catch((error: unknown) => {
-        if (!(error instanceof UnusableImage)) throw error;
+      const { elf } = spec.kernel;
+      if ("problem" in elf) {
         const fix = "choose another --kernel, or --driver qemu";
-        const reason = `kernel ${spec.kernel}: ${error.message}`;
+        const reason = `kernel ${spec.kernel.image}: ${elf.problem}`;
         throw BangerError.of("driver_unavailable", { driver: "firecracker", reason, fix });
-      });
+      }
       const { initramfs, disks } = spec;
-      const shared = { kernel, initramfs, base: disks.base, modules: disks.modules };
+      const shared = { kernel: elf.path, initramfs, base: disks.base, modules: disks.modules };
       const state = relative(spec.directory, disks.state);
       const machine = await start(
         spec,
         configuration(spec, { ...shared, state }),
-        Object.values(shared),
+        Object.values(shared).filter((path) => path !== null),
         signal,
       );
       return orGone(machine, () => machine.calls([START]));
@@ -71,7 +68,7 @@ export function firecrackerDriver({ program, cache, accelerator }: FirecrackerSe
           resume_vm: false,
         },
       };
-      return start(spec, [load], [spec.disks.base, spec.disks.modules, folder], signal);
+      return start(spec, [load], [...sharedDisks(spec), folder], signal);
     },
     adopt: async (handle) => {
       if (!isAlive(handle)) return null;

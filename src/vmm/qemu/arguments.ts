@@ -1,5 +1,5 @@
 /** QEMU's command line for a VM. Pure. Socket names are relative: QEMU runs in the VM's folder, so their length never matters. */
-import type { LaunchSpec } from "../driver.ts";
+import type { KernelFiles, LaunchSpec } from "../driver.ts";
 
 export const SOCKETS = {
   agent: "agent.sock",
@@ -41,11 +41,18 @@ export function qemuArguments(
     ...["-accel", kvm ? "kvm" : "tcg,thread=multi", "-cpu", cpuModel(spec)],
     ...["-smp", String(spec.vcpu), "-m", `${spec.memoryMib}M`],
     ...["-object", memoryBackend(spec, memory)],
-    ...["-kernel", spec.kernel, "-initrd", spec.initramfs, "-append", kernelCommandLine(spec, tscKhz)],
+    ...[
+      "-kernel",
+      kernelFile(spec.kernel),
+      "-initrd",
+      spec.initramfs,
+      "-append",
+      kernelCommandLine(spec, tscKhz),
+    ],
     ...disk("base", spec.disks.base, "readonly=on"),
     // cache=writeback: a sync in the guest is an fsync on the host; discard gives freed blocks back.
     ...disk("state", spec.disks.state, "cache=writeback,discard=unmap,detect-zeroes=unmap"),
-    ...disk("modules", spec.disks.modules, "readonly=on"),
+    ...(spec.disks.modules === null ? [] : disk("modules", spec.disks.modules, "readonly=on")),
     ...["-device", "virtio-rng-device", "-device", "virtio-serial-device"],
     ...listener("agent", SOCKETS.agent),
     ...["-device", `virtserialport,chardev=agent,name=banger.agent,id=${AGENT_PORT}`],
@@ -67,6 +74,10 @@ function memoryBackend({ memoryMib }: LaunchSpec, place: MemoryPlace): string {
   if (place === "own") return `memory-backend-ram,${size}`;
   return `memory-backend-file,${size},share=on,mem-path=${place === "folder" ? MEMORY_FILE : LENT}`;
 }
+
+/** The ELF kernel, where QEMU can enter it: the guest then need not unpack itself. */
+export const kernelFile = ({ image, elf }: KernelFiles): string =>
+  "path" in elf && elf.pvh ? elf.path : image;
 
 function cpuModel(spec: LaunchSpec): string {
   if (spec.accelerator === "kvm") return "host";

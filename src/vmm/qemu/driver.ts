@@ -7,10 +7,10 @@ import { ensureAgentBinary } from "../../disk/agent-binary.ts";
 import { exists } from "../../host/files.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
 import type { AcceleratorChoice } from "../accelerator.ts";
-import type { Driver, LaunchSpec, Machine, MachineHandle } from "../driver.ts";
+import { type Driver, type LaunchSpec, type Machine, type MachineHandle, sharedDisks } from "../driver.ts";
 import { lastWords, removeEndpoints, startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
-import { type MemoryPlace, qemuArguments, tscFrequency } from "./arguments.ts";
+import { kernelFile, type MemoryPlace, qemuArguments, tscFrequency } from "./arguments.ts";
 import { connectMachine, type QemuMachine } from "./machine.ts";
 import { findQemu, probeQemu } from "./probe.ts";
 import { memoryFile, openState, stateFile } from "./state-file.ts";
@@ -100,6 +100,11 @@ async function start(
     const { problem: reason, fix } = program;
     throw BangerError.of("driver_unavailable", { driver: "qemu", reason, fix });
   }
+  const { image, elf } = spec.kernel;
+  if ("path" in elf && elf.path === image && !elf.pvh) {
+    const reason = `kernel ${image} is ELF without a PVH entry (CONFIG_PVH)`;
+    throw BangerError.of("driver_unavailable", { driver: "qemu", reason, fix: "import its bzImage" });
+  }
   await removeEndpoints(spec.directory);
   const command = {
     title: "QEMU",
@@ -107,7 +112,7 @@ async function start(
     args: [...qemuArguments(spec, await tscKhz(), memory), ...(lend || state !== undefined ? RESTORE : [])],
     confinement: {
       writable: spec.directory,
-      readOnly: [spec.kernel, spec.initramfs, spec.disks.base, spec.disks.modules],
+      readOnly: [kernelFile(spec.kernel), spec.initramfs, ...sharedDisks(spec)],
       devices: spec.accelerator === "kvm" ? ["/dev/kvm"] : [],
     },
     background: spec.template === true,

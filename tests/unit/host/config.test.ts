@@ -98,7 +98,9 @@ for (const [what, toml, expected] of [
 }
 
 test("an unknown key is answered with the known ones", async (t) => {
-  await assert.rejects(read(t, 'imgae = "x"'), { hint: /the keys log_level, default_image, driver/ });
+  await assert.rejects(read(t, 'imgae = "x"'), {
+    hint: /the keys log_level, default_image, default_kernel, driver/,
+  });
   await assert.rejects(read(t, "[vm_defaults]\ncpus = 1"), { hint: /the keys vcpu, memory, disk_size/ });
   await assert.rejects(read(t, '[[file_sync]]\nhost="/x"\nguest="~/x"\nto = 1'), {
     hint: /the keys host, guest, mode/,

@@ -10,7 +10,7 @@ const SPEC: LaunchSpec = {
   vcpu: 3,
   memoryMib: 1536,
   accelerator: "tcg",
-  kernel: "/kernels/k/vmlinuz",
+  kernel: { image: "/kernels/k/vmlinuz", elf: { path: "/cache/vmlinux/k", pvh: true } },
   initramfs: "/cache/i.cpio",
   kernelArgs: ["banger.init=/sbin/init"],
   disks: {
@@ -32,8 +32,22 @@ test("sizes, kernel and initramfs are passed on", () => {
   const args = qemu();
   assert.deepEqual(values(args, "-smp"), ["3"]);
   assert.deepEqual(values(args, "-m"), ["1536M"]);
-  assert.deepEqual(values(args, "-kernel"), [SPEC.kernel]);
+  assert.deepEqual(values(args, "-kernel"), ["/cache/vmlinux/k"]);
   assert.deepEqual(values(args, "-initrd"), [SPEC.initramfs]);
+});
+
+test("a kernel that cannot be entered directly is booted as it came", () => {
+  const image = "/kernels/k/vmlinuz";
+  for (const elf of [{ path: "/cache/vmlinux/k", pvh: false }, { problem: "it is compressed with lzo" }])
+    assert.deepEqual(values(qemu({ kernel: { image, elf } }), "-kernel"), [image]);
+});
+
+test("a kernel without modules has no disk of them", () => {
+  const args = qemu({ disks: { ...SPEC.disks, modules: null } });
+  assert.deepEqual(
+    values(args, "-drive").map((drive) => /id=(\w+)/.exec(drive)?.[1]),
+    ["base", "state"],
+  );
 });
 
 test("the guest gets no device that is not named, no network of the host, no window, and QEMU's own sandbox is on", () => {
@@ -74,8 +88,9 @@ test("a comma in a path cannot become an option of QEMU's", () => {
 });
 
 test("a path with spaces, quotes and dollars stays one argument as it is", () => {
-  const kernel = `/home/a b/$(reboot)/'"\`;/vmlinuz`;
-  assert.deepEqual(values(qemu({ kernel }), "-kernel"), [kernel]);
+  const path = `/home/a b/$(reboot)/'"\`;/vmlinux`;
+  const kernel = { image: "/kernels/k/vmlinuz", elf: { path, pvh: true } };
+  assert.deepEqual(values(qemu({ kernel }), "-kernel"), [path]);
 });
 
 test("sockets are relative to the VM's folder, so their length never matters", () => {

@@ -1,7 +1,8 @@
 /**
  * Decodes LZ4 in its legacy framing, which is what the kernel's own build uses (`lz4 -l`). Node's zlib has no LZ4, and the
- * default kernel is packed so: a decoder of one page spares every host a further tool. Pure.
+ * default kernel is packed so: a decoder of one page spares every host a further tool.
  */
+import { setImmediate } from "node:timers/promises";
 
 const MAGIC = 0x184c2102;
 /** What one block of the legacy format holds at most. */
@@ -10,8 +11,11 @@ const MIN_MATCH = 4;
 
 export const isLegacyLz4 = (data: Buffer): boolean => data.length >= 8 && data.readUInt32LE(0) === MAGIC;
 
-/** @param limit most bytes to give back; @throws RangeError when the data is broken or larger */
-export function decodeLegacyLz4(data: Buffer, limit: number): Buffer {
+/**
+ * Lets others run between blocks: a kernel takes a few hundred milliseconds.
+ * @param limit most bytes to give back; @throws RangeError when the data is broken or larger
+ */
+export async function decodeLegacyLz4(data: Buffer, limit: number): Promise<Buffer> {
   if (!isLegacyLz4(data)) throw new RangeError("not LZ4 in the legacy format");
   const blocks: Buffer[] = [];
   let total = 0;
@@ -25,6 +29,7 @@ export function decodeLegacyLz4(data: Buffer, limit: number): Buffer {
     total += block.length;
     if (total > limit) throw new RangeError(`more than ${limit} bytes`);
     blocks.push(block);
+    await setImmediate();
   }
   return Buffer.concat(blocks);
 }
