@@ -148,6 +148,16 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/image-import.ts")),
   },
   {
+    name: "image register",
+    summary: "use a squashfs of this host as an image, where it lies",
+    load: load(() => import("./commands/image-register.ts")),
+  },
+  {
+    name: "image promote",
+    summary: "copy a registered image into the store",
+    load: load(() => import("./commands/image-promote.ts")),
+  },
+  {
     name: "image export",
     summary: "write an image to a file or folder that other tools read",
     load: load(() => import("./commands/image-export.ts")),

@@ -222,6 +222,12 @@ export const CATALOGUE = {
     message: "kernel '{name}' is used by {vms}",
     hint: "delete these VMs first: banger vm delete",
   },
+  image_changed: {
+    status: 409,
+    exit: failure,
+    message: "image '{name}' is the file {path}, which {problem}",
+    hint: "bring the file back, or take it as it is now: banger image register FILE NAME; banger image promote keeps a copy",
+  },
   image_refused: {
     status: 422,
     exit: failure,

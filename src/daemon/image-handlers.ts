@@ -8,7 +8,13 @@ import type { Operations } from "./operations.ts";
 import type { Handlers } from "./server.ts";
 import type { Stores } from "./store-handlers.ts";
 
-type ImageRoute = "getImage" | "deleteImage" | "importImage" | "exportImage";
+type ImageRoute =
+  | "getImage"
+  | "deleteImage"
+  | "importImage"
+  | "registerImage"
+  | "promoteImage"
+  | "exportImage";
 
 export function imageHandlers(
   context: VmContext & Stores,
@@ -31,6 +37,7 @@ export function imageHandlers(
         created_at: image.createdAt,
         used_by: usersOf(image.digest),
         description: image.description,
+        file: image.file?.path ?? null,
         origin: image.origin,
         env: image.env,
         user: image.run.user,
@@ -53,6 +60,16 @@ export function imageHandlers(
         const request = { path: body.path, name: body.name ?? null, tag: body.tag ?? null };
         return { image: (await context.supplies.use(() => images.import(request, work))).name };
       }),
+    registerImage: async ({ body }) =>
+      operations.start("image_register", body.path, async (work) => ({
+        image: (await context.supplies.use(() => images.register(body.path, body.name, work))).name,
+      })),
+    promoteImage: async ({ params }) => {
+      const { name } = await images.find(params.image ?? "");
+      return operations.start("image_promote", name, async (work) => {
+        await context.supplies.use(() => images.promote(name, work));
+      });
+    },
     exportImage: async ({ params, body }) => {
       const image = await images.find(params.image ?? "");
       return operations.start("image_export", image.name, (work) =>

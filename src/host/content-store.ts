@@ -118,6 +118,12 @@ export class ContentStore<Manifest> {
     }
   }
 
+  /** Writes the manifest of an entry anew. What the digest stands for stays what it is. */
+  async describe(digest: string, manifest: Manifest): Promise<void> {
+    const text = `${JSON.stringify(manifest, null, 2)}\n`;
+    await writeFileAtomic(join(this.path(digest), "manifest.json"), text);
+  }
+
   /** Everything here that is complete, also what cannot be read any more (of another layout). */
   async parts(): Promise<StoredPart[]> {
     const folders = await readdir(this.folder).catch(() => [] as string[]);

@@ -17,6 +17,10 @@ export interface Images extends Store<Image> {
   get(ref: string): Promise<ImageDetails>;
   /** Makes an image of a file or folder of this host. @returns the image */
   import(path: string, options?: ImageImportOptions & FollowOptions): Promise<ImageDetails>;
+  /** Makes an image of a squashfs of this host, which VMs then use where it lies. @returns the image */
+  register(path: string, name: string, options?: FollowOptions): Promise<ImageDetails>;
+  /** Copies a registered image into the store; its file is not needed any more. @throws image_changed */
+  promote(ref: string, options?: FollowOptions): Promise<ImageDetails>;
   /** Writes an image to a file or folder of this host that does not exist yet. */
   export(ref: string, path: string, options?: ImageExportOptions & FollowOptions): Promise<void>;
   /** Forgets a name; the image goes with its last one. @throws image_in_use */
@@ -53,6 +57,16 @@ export function imagesOf(transport: Transport): Images {
       const { result } = await perform(transport, "/v1/images/import", { method: "POST", body }, following);
       if (!result || !("image" in result)) throw new Error("an import told no image");
       return get(result.image);
+    },
+    register: async (path, name, following) => {
+      const call = { method: "POST", body: { path, name } } as const;
+      const { result } = await perform(transport, "/v1/images/register", call, following);
+      if (!result || !("image" in result)) throw new Error("a registration told no image");
+      return get(result.image);
+    },
+    promote: async (ref, following) => {
+      await perform(transport, `/v1/images/${segment(ref)}/promote`, { method: "POST" }, following);
+      return get(ref);
     },
     export: async (ref, path, { format = "oci", ...following } = {}) => {
       const call = { method: "POST", body: { path, format } } as const;

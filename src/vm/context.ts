@@ -23,6 +23,8 @@ export interface ImageSource {
   ensure(name: string, work: Work): Promise<Image>;
   /** An image that a VM uses. @throws image_not_found */
   get(digest: string): Promise<Image>;
+  /** Passes for an image that can be booted. @throws image_changed */
+  requireUnchanged(image: Image): Promise<void>;
 }
 
 export interface KernelSource {

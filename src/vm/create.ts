@@ -83,6 +83,7 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
     undo.push(() => context.ports.close(request.id));
     const kernel = await context.kernels.ensure(request.kernel, work);
     const image = await context.images.ensure(request.image, work);
+    await context.images.requireUnchanged(image);
     work.report.stage("creating", `${request.diskBytes / GIB}G disk`);
     const record = insertRecord(context, {
       id: request.id,

@@ -184,6 +184,7 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
     context.ssh.refresh(), // it may be another one than before
     vm.nat ? requireTools("nat") : undefined,
   ]);
+  await context.images.requireUnchanged(image);
   const directory = vmDirectory(context.paths, vm.id);
   if (vm.unsettled) await growStateDisk(stateDiskFile(directory), vm.diskBytes);
   const spec: LaunchSpec = {

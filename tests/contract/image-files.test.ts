@@ -45,6 +45,8 @@ describe("an image", { skip: missing }, () => {
   after(() => maker?.[Symbol.asyncDispose]());
 
   async function treeOf(t: TestContext, rootfs: string): Promise<string[]> {
+    const { stdout: root } = await run("unsquashfs", ["-lln", rootfs], { env: { TZ: "UTC" } });
+    assert.match(root, /1970-01-01 00:00 squashfs-root$/m, "no time of this host's is in it");
     const target = join(temporaryFolder(t), "tree");
     await run("unsquashfs", ["-no-progress", "-quiet", "-d", target, rootfs]);
     return describeTree(target);

@@ -139,6 +139,7 @@ export async function fakeImage(
     env: { GREETING: "hi" },
     run: { ...NO_SETTINGS, user: "app" },
     kernel: null,
+    file: null,
     sizeBytes: bytes.length,
     createdAt: new Date().toISOString(),
     rootfs,

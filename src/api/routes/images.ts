@@ -27,6 +27,21 @@ export const imagesRoutes = {
     ...starts,
   },
 
+  registerImage: {
+    method: "POST",
+    path: "/v1/images/register",
+    summary: "Make an image of a squashfs of this host, used in place; the operation's result tells its name",
+    body: s.registerImage,
+    ...starts,
+  },
+
+  promoteImage: {
+    method: "POST",
+    path: "/v1/images/{image}/promote",
+    summary: "Copy a registered image into the store",
+    ...starts,
+  },
+
   exportImage: {
     method: "POST",
     path: "/v1/images/{image}/export",

@@ -5,6 +5,7 @@ import { image } from "./stores.ts";
 export const imageDetails = image
   .extend({
     description: z.string(),
+    file: z.string().nullable().describe("a registered image: the file of this host that VMs use in place"),
     origin: z.string().describe("a registry's image: the digest that its name stood for; else empty"),
     env: z.record(z.string(), z.string()).describe("environment of every process"),
     user: z.string().describe("who runs commands unless they say otherwise; empty: root"),
@@ -27,6 +28,10 @@ export const importImage = z
     tag: z.string().min(1).max(512).optional().describe("which of several images in it"),
   })
   .meta({ id: "ImportImage" });
+
+export const registerImage = z
+  .strictObject({ path: hostPath, name: z.string().min(1).max(512) })
+  .meta({ id: "RegisterImage" });
 
 export const importedImage = z
   .object({ image: z.string().describe("the name that it got") })

@@ -46,6 +46,8 @@ export const operation = z
       "image_pull",
       "image_import",
       "image_export",
+      "image_register",
+      "image_promote",
       "kernel_pull",
       "kernel_import",
       "kernel_export",
@@ -59,7 +61,7 @@ export const operation = z
     result: z
       .union([workspaceExport, importedImage])
       .nullable()
-      .describe("of workspace_export and image_import"),
+      .describe("of workspace_export, image_import and image_register"),
     created_at: timestamp,
     ended_at: timestamp.nullable(),
   })

@@ -19,6 +19,7 @@ function renderImage(image: ImageDetails, { style, now }: View): string {
     ["name", style.bold(image.name)],
     ["digest", image.digest],
     ["from", image.description],
+    ["file", image.file],
     ["origin", image.origin || null],
     ["size", image.size_bytes === null ? null : formatSize(image.size_bytes)],
     ["age", since(image.created_at, now)],
