@@ -31,7 +31,6 @@ export const RELATED: Readonly<Record<string, readonly string[]>> = {
   "kernel export": ["kernel import"],
   "image register": ["image promote", "image import"],
   "image promote": ["image register"],
-  "kernel list": ["kernel pull"],
   "kernel pull": ["kernel list"],
   "daemon start": ["daemon status", "daemon stop"],
   "daemon stop": ["daemon start", "daemon restart"],

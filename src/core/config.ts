@@ -64,7 +64,7 @@ export const configSchema = z.strictObject({
   default_image: z
     .string()
     .min(1)
-    .default("debian-slim")
+    .default("debian-bookworm")
     .describe("The image of a VM that is made without `--image`."),
   default_kernel: z
     .string()

@@ -7,7 +7,7 @@ import { GIB } from "./units.ts";
 
 export const DEFAULT_CONFIG: Config = {
   log_level: "info",
-  default_image: "debian-slim",
+  default_image: "debian-bookworm",
   default_kernel: "debian-cloud",
   driver: "auto",
   auto_stop_after: 0,

@@ -12,6 +12,7 @@ const MEANING: Readonly<Record<string, string>> = {
   downloads: "bundles of catalogs on their way",
   initramfs: "boot files",
   layers: "layers of images from registries",
+  npm: "packages of npm that images are made with",
   node: "banger's own program, compiled",
   templates: "empty disks to copy",
   vmlinux: "kernels, unpacked",

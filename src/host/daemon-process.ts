@@ -56,7 +56,7 @@ function daemonEntry(): string {
 }
 
 const KEPT =
-  /^(PATH|HOME|USER|LOGNAME|LANG|TZ|TMPDIR|CI|XDG_\w+|(https?|no|all)_proxy|BANGER_\w+|NODE_COMPILE_CACHE|NODE_EXTRA_CA_CERTS|DOCKER_CONFIG|REGISTRY_AUTH_FILE|GNUPGHOME|DBUS_SESSION_BUS_ADDRESS)$/i;
+  /^(PATH|HOME|USER|LOGNAME|LANG|TZ|TMPDIR|CI|XDG_\w+|(https?|no|all)_proxy|BANGER_\w+|NODE_COMPILE_CACHE|NODE_EXTRA_CA_CERTS|npm_config_(userconfig|globalconfig|registry|cafile)|DOCKER_CONFIG|REGISTRY_AUTH_FILE|GNUPGHOME|DBUS_SESSION_BUS_ADDRESS)$/i;
 
 /** The daemon outlives the terminal that happened to start it: it gets where things are, not that terminal's secrets. */
 function daemonEnvironment(env: NodeJS.ProcessEnv = process.env): Record<string, string> {

@@ -29,6 +29,7 @@ const PACKAGES: Readonly<Record<string, Names>> = {
     dnf: ["mmdebstrap", "debian-keyring"],
     pacman: [],
   },
+  npm: { apt: ["npm"], dnf: ["nodejs-npm"], pacman: ["npm"] },
   newuidmap: { apt: ["uidmap"], dnf: ["shadow-utils"], pacman: ["shadow"] },
   gcc: { apt: ["gcc", "libc6-dev"], dnf: ["gcc", "glibc-static"], pacman: ["gcc"] },
   "libc.a": { apt: ["libc6-dev"], dnf: ["glibc-static"], pacman: ["glibc"] },

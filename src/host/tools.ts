@@ -7,7 +7,16 @@ import { exists } from "./files.ts";
 import { hostPackageManager, packagesFor } from "./packages.ts";
 
 /** What a tool is needed for. `boot` starts VMs, `kernel` and `image` obtain what they boot from, `agent` compiles the guest's agent, `workspace` copies repositories. */
-export type Purpose = "boot" | "disk" | "kernel" | "image" | "export" | "agent" | "workspace" | "nat";
+export type Purpose =
+  | "boot"
+  | "disk"
+  | "kernel"
+  | "image"
+  | "recipe"
+  | "export"
+  | "agent"
+  | "workspace"
+  | "nat";
 
 export interface Tool {
   /** File name of the program or library. */
@@ -35,6 +44,7 @@ export const TOOLS: readonly Tool[] = [
   { name: "mmdebstrap", purposes: ["image"] },
   // sqfstar came with squashfs-tools 4.5, so its presence is the version check.
   { name: "sqfstar", purposes: ["image"] },
+  { name: "npm", purposes: ["recipe"], optional: "the image debian-bookworm cannot be built without it" },
   { name: "sqfs2tar", purposes: ["export"], optional: "images cannot be exported without it" },
   { name: "newuidmap", purposes: ["image"], userOnly: true },
   { name: "gcc", purposes: ["agent"] },

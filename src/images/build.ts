@@ -1,5 +1,5 @@
 /** Builds an image from a recipe: mmdebstrap → tar → sqfstar, in one pipe, without root. */
-import { stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
@@ -7,25 +7,31 @@ import { GIB } from "../core/units.ts";
 import { requireSpace } from "../disk/free-space.ts";
 import { aptEnvironment } from "../host/apt.ts";
 import { hashFile } from "../host/hash.ts";
+import { npmReason } from "../host/npm.ts";
 import { ProcessError, runPipe } from "../host/run.ts";
 import { requireTools } from "../host/tools.ts";
 import { sourceLines } from "./apt-sources.ts";
 import { hostMirrors } from "./host-mirrors.ts";
-import { failureReason, mmdebstrapArguments, stageOf } from "./mmdebstrap.ts";
+import { failureReason, mmdebstrapArguments, SOURCE_DATE_EPOCH, stageOf } from "./mmdebstrap.ts";
+import { npmFiles, WrongPackage } from "./npm-files.ts";
 import type { Recipe } from "./recipe.ts";
-import { chooseMode, type Mode, ROOTFS, sqfstarCommand } from "./squashfs.ts";
+import { chooseMode, forgetRootTime, type Mode, ROOTFS, sqfstarCommand } from "./squashfs.ts";
 
 /** Unpacked packages in the temporary folder and the finished image. */
 const WORKING_ROOM = 2 * GIB;
+const NPM = "check that 'npm view' reaches your registry, then try again; debian-slim needs nothing of npm's";
+const WRONG_PACKAGE = "the registry of your npm settings serves something else; nothing of it was used";
 
 /**
  * Fills `folder` with the image of a recipe.
+ * @param cache banger's cache folder, where downloads are kept
  * @returns digest and size of the root filesystem
  * @throws image_build_failed | host_packages_missing | no_space
  */
 export async function buildImage(
   recipe: Recipe,
   folder: string,
+  cache: string,
   work: Work,
 ): Promise<{ digest: string; sizeBytes: number }> {
   await requireTools("image");
@@ -43,30 +49,42 @@ export async function buildImage(
   const mode = await chooseMode();
   if (typeof mode !== "string") throw failed("becoming root in a namespace", mode.reason, mode.fix);
   const rootfs = join(folder, ROOTFS);
+  const scratch = join(folder, ".tmp-files");
   let stage = "starting";
   const begin = (next: string) => {
     stage = next;
     work.report.stage("building image", next);
   };
   begin(stage);
-  const args = mmdebstrapArguments(recipe, mode, sourceLines(mirrors, recipe.suite, recipe.components));
   try {
-    await runPipe(["mmdebstrap", args], sqfstarCommand(mode, rootfs), {
-      signal: work.signal,
-      // mmdebstrap's namespace cannot enter a private folder, so it must not start in one.
-      cwd: "/",
-      env: aptEnvironment(),
-      onStderrLine: (line) => {
-        const next = stageOf(line);
-        if (next) begin(next);
+    const files = await npmFiles(recipe.npm, cache, scratch, work);
+    const sources = sourceLines(mirrors, recipe.suite, recipe.components);
+    const args = mmdebstrapArguments(recipe, mode, sources, files);
+    await runPipe(
+      ["env", [`SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`, "mmdebstrap", ...args]],
+      sqfstarCommand(mode, rootfs),
+      {
+        signal: work.signal,
+        // mmdebstrap's namespace cannot enter a private folder, so it must not start in one.
+        cwd: "/",
+        env: aptEnvironment(),
+        onStderrLine: (line) => {
+          const next = stageOf(line);
+          if (next !== null && next !== stage) begin(next);
+        },
+        onBytes: (done) => work.report.progress({ done, unit: "bytes" }),
       },
-      onBytes: (done) => work.report.progress({ done, unit: "bytes" }),
-    });
+    );
   } catch (error) {
     work.signal.throwIfAborted();
+    if (error instanceof WrongPackage)
+      throw failed("verifying a package", error.message, WRONG_PACKAGE, error);
     if (!(error instanceof ProcessError)) throw error;
+    if (error.program === "npm") throw failed("downloading with npm", npmReason(error), NPM, error);
     throw failed(stage, failureReason(error.stderr || error.message), fixFor(error, mode), error);
   }
+  await rm(scratch, { recursive: true, force: true });
+  await forgetRootTime(rootfs);
   return { digest: await hashFile(rootfs, work.signal), sizeBytes: (await stat(rootfs)).size };
 }
 

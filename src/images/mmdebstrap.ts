@@ -1,9 +1,23 @@
 /** The command lines of an image build, and what mmdebstrap's messages mean for people. Pure. */
+import { dirname } from "node:path";
+import type { ExtraFile } from "./npm-files.ts";
 import type { Recipe } from "./recipe.ts";
 import type { Mode } from "./squashfs.ts";
 
+/**
+ * The day of Debian 12's release, noon. Files that are younger get this time, and programs of Debian's that write a date
+ * into what they make write this one: so the same packages give the same image on any day
+ * (https://reproducible-builds.org/specs/source-date-epoch/).
+ */
+export const SOURCE_DATE_EPOCH = 1_686_398_400;
+
 /** Arguments of mmdebstrap for a recipe; the tar comes on standard output. */
-export function mmdebstrapArguments(recipe: Recipe, mode: Mode, sources: readonly string[]): string[] {
+export function mmdebstrapArguments(
+  recipe: Recipe,
+  mode: Mode,
+  sources: readonly string[],
+  files: readonly ExtraFile[],
+): string[] {
   return [
     `--mode=${mode}`,
     "--variant=minbase",
@@ -13,10 +27,21 @@ export function mmdebstrapArguments(recipe: Recipe, mode: Mode, sources: readonl
     '--aptopt=Acquire::Languages "none"',
     ...recipe.excludePaths.map((path) => `--dpkgopt=path-exclude=${path}`),
     ...recipe.includePaths.map((path) => `--dpkgopt=path-include=${path}`),
-    ...(recipe.customise === null ? [] : [`--customize-hook=${recipe.customise}`]),
+    ...files.flatMap(placeFile).map((hook) => `--customize-hook=${hook}`),
+    ...recipe.customise.map((script) => `--customize-hook=${script}`),
     recipe.suite,
     "-",
     ...sources,
+  ];
+}
+
+/** Hooks that put a file in its place. `upload` reads it as the user, whose folders the namespace's root cannot enter. */
+function placeFile({ from, to, executable }: ExtraFile): string[] {
+  const place = `"$1"${to}`;
+  return [
+    `mkdir -p "$1"${dirname(to)}`,
+    `upload ${from.replace(/[^\w/.-]/gu, "\\$&")} ${to}`,
+    `chown 0:0 ${place} && chmod ${executable ? "0755" : "0644"} ${place}`,
   ];
 }
 

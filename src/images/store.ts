@@ -1,4 +1,4 @@
-/** The images on this host: `<state>/images/<digest>/{rootfs.squashfs,manifest.json}`, and where others come from. */
+/** The images on this host: `<state>/images/<digest>/{rootfs.squashfs,manifest.json}` (the manifest alone of registered ones), and where others come from. */
 import { join } from "node:path";
 import { Catalogs, type Offer } from "../catalog/catalogs.ts";
 import { BangerError } from "../core/errors.ts";
@@ -7,13 +7,15 @@ import { ContentStore, type StoredPart } from "../host/content-store.ts";
 import type { Paths } from "../host/paths.ts";
 import { SharedWork } from "../host/shared-work.ts";
 import { buildImage } from "./build.ts";
-import { installImage } from "./bundle.ts";
-import { type Image, Manifest } from "./manifest.ts";
+import { contentDigest, installImage } from "./bundle.ts";
+import { type Image, Manifest, NO_SETTINGS } from "./manifest.ts";
+import { naming, storedName } from "./names.ts";
 import { LayerStore } from "./oci/layer-store.ts";
 import { familiarName, parseReference } from "./oci/reference.ts";
 import type { RegistryOptions } from "./oci/registry.ts";
 import { type ImportRequest, isCurrent, makeFromFile, makeFromRegistry, type Stores } from "./oci/source.ts";
 import { listRecipes, type Recipe, readRecipe } from "./recipe.ts";
+import { changeOf, copyHostFile, readHostFile } from "./registered.ts";
 import { ROOTFS } from "./squashfs.ts";
 
 export type { Image } from "./manifest.ts";
@@ -25,33 +27,12 @@ export interface AvailableImage {
   readonly installed: boolean;
 }
 
-/** The name that an image of a registry is kept under; the same for all ways to write it. */
-function storedName(ref: string): string {
-  try {
-    return familiarName(parseReference(ref));
-  } catch {
-    return ref;
-  }
-}
-
-/** @throws invalid_argument when an image cannot be kept under that name */
-function importName(name: string | null, recipes: readonly string[]): string {
-  const refused = (problem: string) =>
-    BangerError.of("invalid_argument", {
-      what: "name",
-      problem,
-      accepted: "give a name such as team/app:1 behind the file",
-    });
-  if (name === null) throw refused("the file names no image");
-  if (recipes.includes(name)) throw refused(`'${name}' is the name of a recipe`);
-  return familiarName(parseReference(name));
-}
-
 export class ImageStore {
   readonly #store: ContentStore<Manifest>;
   readonly #stores: Stores;
   readonly #registry: RegistryOptions;
   readonly #catalogs: Catalogs;
+  readonly #cache: string;
   readonly #work = new SharedWork<Image>();
 
   /** @param options without `catalogs` there are none */
@@ -68,6 +49,7 @@ export class ImageStore {
     );
     this.#stores = { images: this.#store, layers: new LayerStore(join(paths.cache, "layers")) };
     this.#registry = options.registry ?? {};
+    this.#cache = paths.cache;
   }
 
   /** Images on this host: each under every name that stands for it, or under its first one when none does any more. */
@@ -156,12 +138,69 @@ export class ImageStore {
    * @throws invalid_argument | image_refused | image_build_failed | host_packages_missing | no_space
    */
   async import(request: ImportRequest, work: Work): Promise<Image> {
-    const recipes = (await listRecipes()).map((recipe) => recipe.name);
-    const nameOf = (name: string | null) => importName(name, recipes);
+    const nameOf = await naming();
     if (request.name !== null) nameOf(request.name);
     const { name, manifest } = await makeFromFile(request, nameOf, this.#stores, work);
     await this.#store.setName(name, { digest: manifest.digest, inputs: manifest.origin });
     return this.#image(manifest, name);
+  }
+
+  /**
+   * Makes an image of a squashfs of this host, which is used where it lies. Registered again it may have moved or changed.
+   * @throws invalid_argument | image_refused
+   */
+  async register(path: string, name: string, work: Work): Promise<Image> {
+    const stored = (await naming())(name);
+    const file = await readHostFile(path, work);
+    const digest = contentDigest(file.sha256, { env: {}, run: NO_SETTINGS });
+    const manifest = await this.#store.add(async () => ({
+      digest,
+      manifest: Manifest.parse({
+        layout: 1,
+        name: stored,
+        digest,
+        description: `in place: ${file.path}`.slice(0, 200),
+        source: "registered",
+        init: null,
+        env: {},
+        file,
+        sizeBytes: file.sizeBytes,
+        createdAt: new Date().toISOString(),
+      }),
+    }));
+    if (manifest.file) await this.#store.describe(digest, { ...manifest, file });
+    await this.#store.setName(stored, { digest, inputs: file.sha256 });
+    return this.#image({ ...manifest, file: manifest.file && file }, stored);
+  }
+
+  /**
+   * Copies a registered image into the store, after which its file is not needed any more. VMs of it stay VMs of it.
+   * @returns the image, also one that was in the store already
+   * @throws image_not_found | image_changed | no_space
+   */
+  async promote(ref: string, work: Work): Promise<Image> {
+    const image = await this.find(ref);
+    return this.#work.run(`promote ${image.digest}`, work, async (shared) => {
+      const manifest = await this.#store.get(image.digest);
+      if (!manifest?.file) return image;
+      const { path } = manifest.file;
+      const rootfs = join(this.#store.path(image.digest), ROOTFS);
+      await copyHostFile(image.name, manifest.file, rootfs, shared);
+      const own = {
+        ...manifest,
+        file: null,
+        source: "import" as const,
+        description: `copied from ${path}`.slice(0, 200),
+      };
+      await this.#store.describe(image.digest, own);
+      return this.#image(own, image.name);
+    });
+  }
+
+  /** Passes for an image that can be booted. @throws image_changed for a registered one whose file is another one by now */
+  async requireUnchanged({ name, file }: Image): Promise<void> {
+    const problem = file && (await changeOf(file));
+    if (problem) throw BangerError.of("image_changed", { name, path: file.path, problem });
   }
 
   /**
@@ -200,7 +239,7 @@ export class ImageStore {
   #build(recipe: Recipe, work: Work): Promise<Image> {
     return this.#work.run(recipe.digest, work, async (shared) => {
       const manifest = await this.#store.add(async (folder) => {
-        const { digest, sizeBytes } = await buildImage(recipe, folder, shared);
+        const { digest, sizeBytes } = await buildImage(recipe, folder, this.#cache, shared);
         const { name, description, init, env } = recipe;
         const created = { layout: 1, source: "recipe", createdAt: new Date().toISOString() };
         return {
@@ -241,7 +280,8 @@ export class ImageStore {
   }
 
   #image({ layout: _, ...manifest }: Manifest, name = manifest.name): Image {
-    return { ...manifest, name, rootfs: join(this.#store.path(manifest.digest), ROOTFS) };
+    const rootfs = manifest.file?.path ?? join(this.#store.path(manifest.digest), ROOTFS);
+    return { ...manifest, name, rootfs };
   }
 }
 

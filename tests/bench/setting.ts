@@ -3,7 +3,7 @@ import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tscFrequency } from "../../src/vmm/qemu/arguments.ts";
-import { banger, homeEnvironment } from "../support/command.ts";
+import { banger, configureHome, homeEnvironment } from "../support/command.ts";
 
 export interface BenchHome {
   readonly path: string;
@@ -15,6 +15,7 @@ export interface BenchHome {
 export async function makeBenchHome(): Promise<BenchHome> {
   const path = await mkdtemp(join(tmpdir(), "banger-bench-"));
   const env = homeEnvironment(path);
+  await configureHome(path, 'warm_cache = "2G"\n');
   for (const name of Object.keys(process.env)) if (name.startsWith("XDG_")) delete process.env[name];
   process.env.HOME = path;
   console.error("preparing kernel and image ...");

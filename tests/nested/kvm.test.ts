@@ -123,6 +123,6 @@ async function bedImage(seed: string): Promise<string> {
   const made = join(folder, "rootfs.squashfs");
   if (await exists(made)) return made;
   await mkdir(folder, { recursive: true });
-  await buildImage(recipe, folder, quietly);
+  await buildImage(recipe, folder, folder, quietly);
   return made;
 }

@@ -1,6 +1,6 @@
 /** Runs the `./banger` launcher as a user does. */
 import { spawn } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
@@ -24,6 +24,18 @@ export interface CommandOptions {
 /** The environment of somebody whose home is `home` and who set nothing else up. */
 export function homeEnvironment(home: string): NodeJS.ProcessEnv {
   return { PATH: process.env.PATH, HOME: home, CI: "true", LANG: "C.UTF-8" };
+}
+
+/**
+ * Writes a home's config.toml, with what nearly every test wants where `toml` does not say otherwise: VMs of debian-slim, since
+ * the default image takes minutes to build, and no templates, which are made in the background and would slow down the rest.
+ */
+export async function configureHome(home: string, toml = ""): Promise<void> {
+  const folder = join(home, ".config/banger");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const usual = ['default_image = "debian-slim"\n', "warm_cache = 0\n"];
+  const missing = usual.filter((line) => !toml.includes(line.split(" ")[0] ?? ""));
+  await writeFile(join(folder, "config.toml"), missing.join("") + toml);
 }
 
 /** Runs `banger` to its end and collects what it printed. */

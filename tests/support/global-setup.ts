@@ -1,5 +1,5 @@
 /**
- * Prepares what every VM needs once for a whole run: the default kernel, image and boot files, made by the commands a user
+ * Prepares what every VM needs once for a whole run: the default kernel, the image debian-slim and boot files, made by the commands a user
  * types, in a folder of the run's own. Each test file gets them as hard links (see home.ts), so no file waits for a build
  * and none can spoil another's. BANGER_TEST_SEED names a folder to take them from and to keep them in between runs.
  */
@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { banger, homeEnvironment, leftProcesses } from "./command.ts";
+import { banger, configureHome, homeEnvironment, leftProcesses } from "./command.ts";
 
 let seed = "";
 const kept = process.env.BANGER_TEST_SEED;
@@ -15,6 +15,7 @@ const kept = process.env.BANGER_TEST_SEED;
 export async function globalSetup(): Promise<void> {
   seed = kept ?? (await mkdtemp(join(tmpdir(), "banger-tests-")));
   const env = homeEnvironment(seed);
+  await configureHome(seed);
   for (const args of [
     ["kernel", "pull", "debian-cloud"],
     ["image", "pull", "debian-slim"],

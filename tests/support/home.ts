@@ -1,6 +1,6 @@
 /** A home of a test file's own, with the run's kernel and image in it, and its daemon; taken down completely afterwards. */
 import assert from "node:assert/strict";
-import { cp, link, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, link, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { after } from "node:test";
 import { daemonSocket, resolvePaths } from "../../src/host/paths.ts";
 import { connectUnix } from "../../src/host/unix-socket.ts";
 import { Banger } from "../../src/sdk/index.ts";
-import { banger, type CommandResult, homeEnvironment, leftProcesses } from "./command.ts";
+import { banger, type CommandResult, configureHome, homeEnvironment, leftProcesses } from "./command.ts";
 
 export interface TestHome {
   readonly path: string;
@@ -29,8 +29,8 @@ export async function makeHome(options: { readonly seeded?: boolean } = {}): Pro
   const env = homeEnvironment(path);
   for (const name of Object.keys(process.env)) if (name.startsWith("XDG_")) delete process.env[name];
   process.env.HOME = path;
+  await configureHome(path);
   if (options.seeded !== false) await seedHome(path);
-  await configureHome(path, "");
   const home: TestHome = {
     path,
     env,
@@ -49,17 +49,6 @@ export async function makeHome(options: { readonly seeded?: boolean } = {}): Pro
   };
   after(() => takeDown(home));
   return home;
-}
-
-/**
- * Writes a home's config.toml. Templates are made in the background, which would slow down whatever else runs: they are off
- * where `toml` does not set them.
- */
-export async function configureHome(home: string, toml: string): Promise<void> {
-  const folder = join(home, ".config/banger");
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const off = toml.includes("warm_cache") ? "" : "warm_cache = 0\n";
-  await writeFile(join(folder, "config.toml"), off + toml);
 }
 
 function closed(connection: Socket): Promise<unknown> {

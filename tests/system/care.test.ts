@@ -4,8 +4,10 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
+import { allocatedBytes } from "../../src/host/disk-usage.ts";
 import type { Part, Pruned, Vm } from "../../src/sdk/index.ts";
-import { configureHome, makeHome } from "../support/home.ts";
+import { configureHome } from "../support/command.ts";
+import { makeHome } from "../support/home.ts";
 
 const SMALL = ["--vcpu", "1", "--memory", "256M", "--disk-size", "512M"];
 
@@ -95,8 +97,17 @@ describe("looking after VMs", async () => {
     await assert.rejects(running.delete({ unlessRunning: true }), { code: "vm_wrong_state" });
     await running.delete();
 
-    const image = await home.run(["image", "delete", "debian-slim"]);
-    assert.equal(image.stdout, "debian-slim deleted\n", image.stderr);
+    const images = (await json<Part[]>("du")).filter((part) => part.kind === "image");
+    const before = await allocatedBytes(join(home.state, "images"));
+    const gone = await json<Pruned>("image", "prune", "--all");
+    assert.deepEqual(
+      gone.removed.map(({ id, size_bytes }) => [id, size_bytes]),
+      images.map(({ id, size_bytes }) => [id, size_bytes]),
+      "what du said can go",
+    );
+    const freed = before - (await allocatedBytes(join(home.state, "images")));
+    assert.ok(Math.abs(freed - gone.freed_bytes) <= 4096, `${freed} freed, ${gone.freed_bytes} told`);
+    assert.deepEqual(await json("image", "list"), []);
     assert.match((await home.run(["kernel", "prune"])).stdout, /nothing to remove/);
     assert.match((await home.run(["kernel", "prune", "--all"])).stdout, /debian-cloud/);
     assert.deepEqual(await json("kernel", "list"), []);

@@ -5,13 +5,12 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { configureHome } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
 
 describe("at each start a guest gets", async () => {
   const home = await makeHome();
-  const configure = (toml: string) => {
-    writeFileSync(join(home.path, ".config/banger/config.toml"), `warm_cache = 0\n${toml}`);
-  };
+  const configure = (toml: string) => configureHome(home.path, toml);
   const guest = async (script: string) => {
     const { code, stdout, stderr } = await home.run(["vm", "exec", "fs", "--", "sh", "-c", script]);
     assert.equal(code, 0, stderr);
@@ -28,7 +27,7 @@ describe("at each start a guest gets", async () => {
     execFileSync("mkfifo", [join(home.path, "dots/pipe")]);
     chmodSync(join(home.path, "dots"), 0o711);
     writeFileSync(join(home.path, ".gitconfig"), "[user]\n\tname = A B\n\temail = a@b.example\n");
-    configure(`
+    await configure(`
 [[file_sync]]
 host = "~/token"
 guest = "~/deep/er/token"
@@ -86,7 +85,7 @@ guest = "~/not-there"
     await guest(
       "rm -r /root/deep/er/token; mkdir /root/dots/own; echo changed >/root/from-link; chmod 600 /root/from-link",
     );
-    configure(
+    await configure(
       '[[file_sync]]\nhost = "~/token"\nguest = "~/from-link"\n[[file_sync]]\nhost = "~/dots"\nguest = "~/dots"\n',
     );
     const { code, stderr } = await home.run(["vm", "restart", "fs"]);
@@ -105,7 +104,7 @@ guest = "~/not-there"
 
   test("nothing when that fails: the start ends with the entry and the reason, and goes well once it is mended", async () => {
     await guest("mkdir /root/in-the-way");
-    configure(
+    await configure(
       '[[file_sync]]\nhost = "~/token"\nguest = "~/x"\n[[file_sync]]\nhost = "~/token"\nguest = "~/in-the-way"\n',
     );
     const failed = await home.run(["vm", "restart", "fs"]);
@@ -116,10 +115,10 @@ guest = "~/not-there"
     );
     assert.doesNotMatch(failed.stderr, /console/);
     assert.match((await home.run(["vm", "show", "fs"])).stdout, /error.*file_sync\[1\]/s);
-    configure("file_sync = 1");
+    await configure("file_sync = 1");
     const refused = await home.run(["vm", "start", "fs"]);
-    assert.match(refused.stderr, /config\.toml: line 2: file_sync: /);
-    configure("");
+    assert.match(refused.stderr, /config\.toml: line 3: file_sync: /);
+    await configure("");
     assert.equal((await home.run(["vm", "start", "fs"])).code, 0);
     assert.equal(await guest("ls /root/x; ls -d /root/in-the-way"), "/root/x\n/root/in-the-way\n");
   });

@@ -173,7 +173,7 @@ async function hostDefaults() {
   return { config, host, defaults: vmDefaults(config, host) };
 }
 
-/** `spec: 2 vcpu | 2048 MiB | 8G disk | qemu/tcg | debian-slim | start: warm` */
+/** `spec: 2 vcpu | 2048 MiB | 8G disk | qemu/tcg | debian-bookworm | start: warm` */
 export function specLine(machine: Machine, driver: DaemonStatus["driver"], start?: "cold" | "warm"): string {
   // What will be used is told in words; when both are named, tcg is what is left.
   const accelerator = /\btcg\b/i.test(driver.detail) ? "/tcg" : /\bkvm\b/i.test(driver.detail) ? "/kvm" : "";

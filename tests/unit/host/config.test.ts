@@ -28,7 +28,7 @@ test("default_dns takes addresses of other machines", async () => {
 test("no file is a file without keys", async (t) => {
   const config = await readConfig(temporaryPaths(t));
   assert.deepEqual(config, await read(t, ""));
-  assert.equal(config.default_image, "debian-slim");
+  assert.equal(config.default_image, "debian-bookworm");
   assert.equal(config.driver, "auto");
 });
 
