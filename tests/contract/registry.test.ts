@@ -6,7 +6,9 @@ import { after, before, describe, type TestContext, test } from "node:test";
 import { silent, type Work } from "../../src/core/stage.ts";
 import { run } from "../../src/host/run.ts";
 import { ImageStore } from "../../src/images/store.ts";
+import { Buildah, buildahMissing, DISTROLESS, DISTROLESS_CONFIG } from "../support/buildah.ts";
 import { BUSYBOX, ImageMaker } from "../support/images.ts";
+import { OPENRC, openrcMissing } from "../support/openrc.ts";
 import { registriesMissing, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { temporaryPaths } from "../support/temporary.ts";
 import { describeTree, differences } from "../support/trees.ts";
@@ -30,7 +32,12 @@ const IMAGES: Readonly<Record<string, readonly string[]>> = {
     'p=.; i=0; while [ $i -lt 60 ]; do p=$p/$(printf "d%.0s" $(seq 60)); i=$((i+1)); done; mkdir -p $p; echo end > $p/file',
     "mkdir x; cd x; i=0; while [ $i -lt 900 ]; do echo $i > $i; [ $i -gt 0 ] && ln 0 link$i; i=$((i+1)); done",
   ],
+  ...((await openrcMissing())
+    ? {}
+    : { openrc: [OPENRC, "rm -r etc/init.d/agetty lib/rc/sh; echo 1 > sbin/rc"] }),
 };
+
+const noBuildah = await buildahMissing();
 
 describe("an image of a registry", { skip: await registriesMissing() }, () => {
   let maker: ImageMaker;
@@ -68,6 +75,24 @@ describe("an image of a registry", { skip: await registriesMissing() }, () => {
       assert.deepEqual([image.env, image.run.user], [{ GREETING: "hi" }, "7:8"]);
     });
   }
+
+  test("one that buildah made: every path is as buildah unpacks it", { skip: noBuildah }, async (t) => {
+    await using buildah = await Buildah.make();
+    await buildah.image("distroless", DISTROLESS, DISTROLESS_CONFIG);
+    const ref = await registry.push(buildah.layout("distroless"), "distroless", "team/distroless:1");
+    const image = await new ImageStore({ paths: temporaryPaths(t) }).ensure(ref, work);
+    const [actual, expected] = await Promise.all([
+      describeTree(await unsquashed(t, image.rootfs)),
+      describeTree(await buildah.reference("distroless")),
+    ]);
+    assert.deepEqual(differences(actual, expected), []);
+    assert.deepEqual(image.run, {
+      user: "nonroot",
+      workingDirectory: "/home/nonroot",
+      entrypoint: ["/usr/bin/id"],
+      command: [],
+    });
+  });
 
   test("is fetched once, is used without the registry, and again only when its tag has moved", async (t) => {
     const paths = temporaryPaths(t);
