@@ -43,15 +43,15 @@ int main(int argc, char **argv)
         serve_prepare();
         return serve(argv[3]);
     }
-    if (argc > 4 && strcmp(argv[1], "--netguard") == 0)
-        return netguard(argv[2], argv[3], argv + 4);
+    if (argc > 6 && strcmp(argv[1], "--netguard") == 0)
+        return netguard(argv[2], argv[3], strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10), argv + 6);
     if (argc > 5 && strcmp(argv[1], "--lend") == 0)
         return lend(argv[2], argv[3], argv[4], argv + 5);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts(BANGER_VERSION);
         return 0;
     }
-    fputs("usage: banger-agent --hosted --listen SOCKET | --netguard NET CONTROL PASST... |\n"
+    fputs("usage: banger-agent --hosted --listen SOCKET | --netguard NET CONTROL RATE BURST PASST... |\n"
           "       banger-agent --lend STATE MEMORY BYTES COMMAND... | --version\n", stderr);
     return 2;
 }

@@ -16,18 +16,24 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUFFER 262144u
 #define WATCHERS 4
 #define ANSWER_MS 10000
 #define LOG_MAX 65536u
+#define US 1000000u
+#define LEAST 4096u
 
 /* One direction: what was read waits in `in` until it is a whole frame, what may pass in `out` until it is written. */
 struct way {
     int from, to;
     bool guarded;
     size_t in_len, out_len, out_at;
+    uint64_t rate, burst; /* bytes each second, and at most that many at once; rate 0 = no limit */
+    uint64_t tokens;      /* bytes that may be read now, times 10^6 */
+    uint64_t filled_at;   /* microseconds; when the tokens were counted */
     uint8_t in[BUFFER], out[BUFFER];
 };
 
@@ -86,6 +92,7 @@ static bool lock_down(void)
 #endif
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         ALLOW(recvfrom), ALLOW(sendto), ALLOW(ppoll), ALLOW(accept4), ALLOW(close), ALLOW(connect), ALLOW(getsockname),
+        ALLOW(clock_gettime),
 #ifdef __NR_poll
         ALLOW(poll),
 #endif
@@ -135,8 +142,40 @@ static int start(char **program)
     return pid < 0 ? -1 : pair[0];
 }
 
-static void make_way(struct way *w, int from, int to, bool guarded)
+static uint64_t now_us(void)
 {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * US + (uint64_t)t.tv_nsec / 1000u;
+}
+
+/* How many bytes may be read now. */
+static size_t allowance(struct way *w)
+{
+    if (w->rate == 0)
+        return BUFFER;
+    uint64_t now = now_us(), missing = w->burst * US - w->tokens, elapsed = now - w->filled_at;
+    /* Compared by division: what is gained in a long rest would not fit. */
+    w->tokens += elapsed >= missing / w->rate ? missing : elapsed * w->rate;
+    w->filled_at = now;
+    return (size_t)(w->tokens / US);
+}
+
+/* Milliseconds until something may be read; -1: at once, or never because of the rate. A few at a time would be work for nothing. */
+static int wait_ms(struct way *w)
+{
+    uint64_t least = w->burst < LEAST ? w->burst : LEAST;
+    if (allowance(w) >= least)
+        return -1;
+    return (int)((least * US - w->tokens) / w->rate / 1000u) + 1;
+}
+
+static void make_way(struct way *w, int from, int to, bool guarded, uint64_t rate, uint64_t burst)
+{
+    w->rate = rate;
+    w->burst = burst;
+    w->tokens = burst * US;
+    w->filled_at = now_us();
     w->from = from;
     w->to = to;
     w->guarded = guarded;
@@ -150,9 +189,12 @@ static bool would_block(void)
 /* Reads when there is room and sorts out what may pass. False: the way is over. */
 static bool take(struct way *w)
 {
-    ssize_t n = recv(w->from, w->in + w->in_len, BUFFER - w->in_len, MSG_DONTWAIT);
+    size_t room = BUFFER - w->in_len, allowed = allowance(w);
+    ssize_t n = recv(w->from, w->in + w->in_len, room < allowed ? room : allowed, MSG_DONTWAIT);
     if (n <= 0)
         return n < 0 && would_block();
+    if (w->rate != 0)
+        w->tokens -= (uint64_t)n * US;
     w->in_len += (size_t)n;
     w->out_at = w->out_len = 0;
     long used = (long)w->in_len;
@@ -183,7 +225,7 @@ static bool step(struct way *w, short from, short to)
     return from == 0 || (take(w) && (w->out_len == 0 || give(w)));
 }
 
-int netguard(const char *net, const char *control, char **program)
+int netguard(const char *net, const char *control, uint64_t rate, uint64_t burst, char **program)
 {
     int passt = start(program);
     if (!passt_answers(passt)) {
@@ -198,18 +240,21 @@ int netguard(const char *net, const char *control, char **program)
         perror("network guard");
         return 1;
     }
-    make_way(&outward, vm, passt, true);
-    make_way(&inward, passt, vm, false);
+    make_way(&outward, vm, passt, true, rate, burst);
+    make_way(&inward, passt, vm, false, rate, burst);
     for (;;) {
         bool outward_full = outward.out_at < outward.out_len, inward_full = inward.out_at < inward.out_len;
+        int outward_ms = wait_ms(&outward), inward_ms = wait_ms(&inward);
+        short take_out = outward_full || outward_ms >= 0 ? 0 : POLLIN, take_in = inward_full || inward_ms >= 0 ? 0 : POLLIN;
         struct pollfd p[3 + WATCHERS] = {
-            {.fd = vm, .events = (short)((outward_full ? 0 : POLLIN) | (inward_full ? POLLOUT : 0))},
-            {.fd = passt, .events = (short)((inward_full ? 0 : POLLIN) | (outward_full ? POLLOUT : 0))},
+            {.fd = vm, .events = (short)(take_out | (inward_full ? POLLOUT : 0))},
+            {.fd = passt, .events = (short)(take_in | (outward_full ? POLLOUT : 0))},
             {.fd = count < WATCHERS ? listener : -1, .events = POLLIN},
         };
         for (int i = 0; i < count; i++)
             p[3 + i] = (struct pollfd){.fd = watchers[i], .events = POLLIN};
-        if (poll(p, 3 + (nfds_t)count, -1) < 0 && errno != EINTR)
+        int ms = outward_ms < 0 ? inward_ms : inward_ms < 0 || outward_ms < inward_ms ? outward_ms : inward_ms;
+        if (poll(p, 3 + (nfds_t)count, ms) < 0 && errno != EINTR)
             return 1;
         const short readable = POLLIN | POLLHUP | POLLERR, writable = POLLOUT | POLLHUP | POLLERR;
         if (!step(&outward, p[0].revents & readable, p[1].revents & writable) ||

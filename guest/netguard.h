@@ -35,8 +35,9 @@ long guard_filter(const uint8_t *in, size_t len, uint8_t *out, size_t *out_len, 
 /*
  * Starts passt (its command line, to which the socket is descriptor 3), connects to NET once passt has answered, listens on
  * CONTROL (whoever connects there sees this end), says so with one byte on standard output, and carries frames to and fro until
- * either side ends. Then the other does, too.
+ * either side ends. Then the other does, too. Each direction carries at most `rate` bytes each second, and `burst` at once after
+ * a rest; a rate of 0 is no limit.
  */
-int netguard(const char *net, const char *control, char **passt);
+int netguard(const char *net, const char *control, uint64_t rate, uint64_t burst, char **passt);
 
 #endif

@@ -12,6 +12,7 @@ export * from "./schemas/kernels.ts";
 export * from "./schemas/operations.ts";
 export * from "./schemas/ports.ts";
 export * from "./schemas/processes.ts";
+export * from "./schemas/rates.ts";
 export * from "./schemas/stores.ts";
 export * from "./schemas/vms.ts";
 export * from "./schemas/workspaces.ts";

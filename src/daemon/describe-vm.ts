@@ -8,6 +8,7 @@ import type { VmContext } from "../vm/context.ts";
 import { deadlineOf } from "../vm/deadlines.ts";
 import { stateDiskFile } from "../vm/state-disk-file.ts";
 import type { MachineHandle } from "../vmm/driver.ts";
+import { describeDiskRate, describeNetRate } from "./rates.ts";
 import { describeWorkspace } from "./workspace-service.ts";
 
 /** The wire form of a record. */
@@ -41,6 +42,8 @@ export async function describeVm(context: VmContext, record: VmRecord): Promise<
     nat: record.nat,
     nat_problem: context.nats.problem(record.id),
     ip: record.nat && record.state === "running" ? GUEST.address : null,
+    disk_rate: describeDiskRate(record.diskRate),
+    net_rate: describeNetRate(record.netRate),
     publish: describePorts(context, record),
     auto_remove: record.autoRemove,
     ttl_ms: record.ttlMs,

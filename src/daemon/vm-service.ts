@@ -35,6 +35,7 @@ import { requireFeatures } from "../vmm/features.ts";
 import { describeVm } from "./describe-vm.ts";
 import type { Leases } from "./leases.ts";
 import type { Operations } from "./operations.ts";
+import { rateOf } from "./rates.ts";
 import type { WorkspaceService } from "./workspace-service.ts";
 
 export class VmService {
@@ -94,6 +95,9 @@ export class VmService {
     );
     checkDistinct(publish, "publish");
 
+    const diskRate = rateOf(request.disk_rate ?? null, "disk_rate");
+    const netRate = rateOf(request.net_rate ?? null, "net_rate");
+
     const id = newVmId();
     let operation: Operation | null = null;
     if (request.lease) {
@@ -117,6 +121,8 @@ export class VmService {
           diskBytes: request.disk_bytes,
           nested: request.nested ?? false,
           nat: request.nat ?? false,
+          diskRate,
+          netRate,
           publish,
           autoRemove: request.auto_remove ?? false,
           ttlMs: request.ttl_ms ?? null,
@@ -201,7 +207,7 @@ export class VmService {
   }
 
   /** Changes a VM's name and sizes. */
-  set(ref: string, { name, vcpu, memory_mib, disk_bytes, nat }: SetVm): Operation {
+  set(ref: string, { name, vcpu, memory_mib, disk_bytes, nat, disk_rate, net_rate }: SetVm): Operation {
     const vm = this.find(ref);
     const settings = {
       ...(name !== undefined && { name }),
@@ -209,6 +215,8 @@ export class VmService {
       ...(memory_mib !== undefined && { memoryMib: memory_mib }),
       ...(disk_bytes !== undefined && { diskBytes: disk_bytes }),
       ...(nat !== undefined && { nat }),
+      ...(disk_rate !== undefined && { diskRate: rateOf(disk_rate, "disk_rate") }),
+      ...(net_rate !== undefined && { netRate: rateOf(net_rate, "net_rate") }),
     };
     const change = settingsToChange(vm, settings, hostSize());
     if (change.name !== undefined && this.#context.vms.hasName(change.name))

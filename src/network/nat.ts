@@ -5,6 +5,7 @@
  */
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { RateLimit } from "../core/rate-limit.ts";
 import { writeFileAtomic } from "../host/files.ts";
 import { isAlive, killProcess, type ProcessIdentity, startTime } from "../host/processes.ts";
 import { startDetached } from "../host/run.ts";
@@ -34,18 +35,23 @@ export interface Nat {
 /**
  * Starts NAT for the monitor that works in `folder`.
  * @param guard the program that has the network guard
+ * @param rate how fast each direction may be
  * @throws host_packages_missing, or an error that tells what passt said; nothing is left running then
  */
-export async function startNat(folder: string, guard: string): Promise<Nat> {
+export async function startNat(folder: string, guard: string, rate: RateLimit | null): Promise<Nat> {
   await requireTools("nat");
   const passt = (await findTool("passt")) ?? "passt";
   await endNat(folder);
   const log = await open(join(folder, LOG), "w", 0o600);
   try {
-    const child = await startDetached(guard, ["--netguard", NET_SOCKET, CONTROL, passt, ...PASST], {
-      cwd: folder,
-      stdio: ["ignore", "pipe", log.fd],
-    });
+    const child = await startDetached(
+      guard,
+      ["--netguard", NET_SOCKET, CONTROL, ...bucket(rate), passt, ...PASST],
+      {
+        cwd: folder,
+        stdio: ["ignore", "pipe", log.fd],
+      },
+    );
     const identity: ProcessIdentity = { pid: child.pid, pidStart: startTime(child.pid) ?? "" };
     await writeFileAtomic(join(folder, RECORD), JSON.stringify(identity));
     let ready = false;
@@ -62,6 +68,12 @@ export async function startNat(folder: string, guard: string): Promise<Nat> {
   } finally {
     await log.close();
   }
+}
+
+/** Bytes each second, and how many may go at once after a rest; zero: no limit. */
+function bucket(rate: RateLimit | null): string[] {
+  const { bytesPerSecond, burstBytes } = rate ?? { bytesPerSecond: 0, burstBytes: 0 };
+  return [bytesPerSecond, burstBytes ?? Math.ceil(bytesPerSecond / 10)].map(String);
 }
 
 /** The NAT that a former daemon started for the monitor in `folder`; null when there is none any more. */

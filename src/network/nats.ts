@@ -1,4 +1,5 @@
 /** NAT of all VMs that have it: started, followed, started again when it ends by itself, ended with the VM. */
+import type { RateLimit } from "../core/rate-limit.ts";
 import { adoptNat, endNat, type Nat, startNat } from "./nat.ts";
 
 /** How often it is started again within a minute before that is given up. */
@@ -14,6 +15,7 @@ export interface NatSurroundings {
 }
 
 interface Running {
+  readonly rate: RateLimit | null;
   readonly restarts: number[];
   problem: string | null;
 }
@@ -27,18 +29,18 @@ export class Nats {
   }
 
   /** Gives a VM its way out. @returns what is wrong with it, or null; when something is, it has none */
-  async start(id: string): Promise<string | null> {
-    const running: Running = { restarts: [], problem: null };
+  async start(id: string, rate: RateLimit | null): Promise<string | null> {
+    const running: Running = { rate, restarts: [], problem: null };
     this.#running.set(id, running);
     await this.#begin(id, running);
     return running.problem;
   }
 
   /** Goes on with what a former daemon started, or starts it anew. */
-  async restore(id: string): Promise<void> {
+  async restore(id: string, rate: RateLimit | null): Promise<void> {
     const found = await adoptNat(this.#surroundings.folderOf(id));
-    if (!found) return void (await this.start(id));
-    const running: Running = { restarts: [], problem: null };
+    if (!found) return void (await this.start(id, rate));
+    const running: Running = { rate, restarts: [], problem: null };
     this.#running.set(id, running);
     this.#follow(id, running, found);
   }
@@ -56,7 +58,8 @@ export class Nats {
 
   async #begin(id: string, running: Running): Promise<void> {
     try {
-      const nat = await startNat(this.#surroundings.folderOf(id), await this.#surroundings.guard());
+      const guard = await this.#surroundings.guard();
+      const nat = await startNat(this.#surroundings.folderOf(id), guard, running.rate);
       running.problem = null;
       if (this.#running.get(id) === running) this.#follow(id, running, nat);
       else await endNat(this.#surroundings.folderOf(id)); // stopped meanwhile

@@ -10,6 +10,7 @@ import { type Images, imagesOf } from "./images.ts";
 import { type Kernels, kernelsOf } from "./kernels.ts";
 import { type Lease, openLease } from "./lease.ts";
 import { cancelOperation, type FollowOptions, follow, perform } from "./operations.ts";
+import { type DiskRateOptions, diskRateRequest, type NetRateOptions, netRateRequest } from "./rates.ts";
 import { type ExecOptions, Sandbox, startExecution } from "./sandbox.ts";
 import { loadWebSockets, segment, Transport } from "./transport.ts";
 import { type PrepareOptions, prepareRequest } from "./workspace.ts";
@@ -30,6 +31,9 @@ export interface CreateOptions {
   readonly nested?: boolean;
   /** Outbound network. Default false: none at all. */
   readonly nat?: boolean;
+  /** How fast it may use its own disk, and the network that `nat` gives it, each way. Default: as fast as it goes. */
+  readonly diskRate?: DiskRateOptions;
+  readonly netRate?: NetRateOptions;
   /** Ports of this host that lead into the guest while it runs. */
   readonly publish?: readonly PublishOptions[];
   /** Default true. */
@@ -169,6 +173,8 @@ async function createRequest(options: CreateOptions): Promise<CreateVm> {
     cold,
     nested,
     nat,
+    diskRate,
+    netRate,
     publish,
     start,
     wait,
@@ -186,6 +192,8 @@ async function createRequest(options: CreateOptions): Promise<CreateVm> {
     ...(cold !== undefined && { cold }),
     ...(nested !== undefined && { nested }),
     ...(nat !== undefined && { nat }),
+    ...(diskRate && { disk_rate: diskRateRequest(diskRate) }),
+    ...(netRate && { net_rate: netRateRequest(netRate) }),
     ...(publish && {
       publish: publish.map(({ address = null, hostPort = 0, guestPort }) => ({
         address,

@@ -33,5 +33,6 @@ export type { ImageExportOptions, ImageImportOptions, Images, Store } from "./im
 export type { KernelFiles, Kernels } from "./kernels.ts";
 export type { Lease } from "./lease.ts";
 export type { FollowOptions } from "./operations.ts";
+export type { DiskRateOptions, NetRateOptions } from "./rates.ts";
 export type { AttachOptions, ExecOptions, Sandbox, Settings } from "./sandbox.ts";
 export type { ExportOptions, PrepareOptions, Workspace, WorkspaceInfo } from "./workspace.ts";

@@ -22,6 +22,7 @@ import { Execution } from "./execution.ts";
 import { Files } from "./files.ts";
 import { type Forward, type ForwardOptions, forwardPort } from "./forward-port.ts";
 import { type FollowOptions, perform } from "./operations.ts";
+import { type DiskRateOptions, diskRateRequest, type NetRateOptions, netRateRequest } from "./rates.ts";
 import { segment, type Transport } from "./transport.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -65,6 +66,9 @@ export interface Settings {
   readonly diskBytes?: number;
   /** Outbound network. */
   readonly nat?: boolean;
+  /** Null: no limit. */
+  readonly diskRate?: DiskRateOptions | null;
+  readonly netRate?: NetRateOptions | null;
 }
 
 /** A VM. Made by `banger.create()` it is deleted by `await using`, unless it was made with `keep`. */
@@ -153,17 +157,19 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Changes name and sizes, all or nothing. Processors and memory: only while it is stopped. The disk only grows, and a
+   * Changes name and sizes, all or nothing. Processors, memory and limits of speed: only while it is stopped. The disk only grows, and a
    * running guest has the room at once. @throws vm_name_taken | vm_wrong_state | invalid_argument | no_space
    */
   async set(settings: Settings, following: FollowOptions = {}): Promise<Vm> {
-    const { name, vcpu, memoryMib, diskBytes, nat } = settings;
+    const { name, vcpu, memoryMib, diskBytes, nat, diskRate, netRate } = settings;
     const body: SetVm = {
       ...(name !== undefined && { name }),
       ...(vcpu !== undefined && { vcpu }),
       ...(memoryMib !== undefined && { memory_mib: memoryMib }),
       ...(diskBytes !== undefined && { disk_bytes: diskBytes }),
       ...(nat !== undefined && { nat }),
+      ...(diskRate !== undefined && { disk_rate: diskRate && diskRateRequest(diskRate) }),
+      ...(netRate !== undefined && { net_rate: netRate && netRateRequest(netRate) }),
     };
     await this.#perform("POST", "/set", body, following);
     return this.refresh();

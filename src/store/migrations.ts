@@ -56,4 +56,6 @@ export const MIGRATIONS: readonly string[] = [
   // 7: VMs that are copies: the disk still carries another's identity; how it came up last.
   `ALTER TABLE vms ADD COLUMN borrowed INTEGER NOT NULL DEFAULT 0;
    ALTER TABLE vms ADD COLUMN start TEXT CHECK (start IN ('cold','warm','restored'))`,
+  // 8: limits of speed, JSON of core/rate-limit.ts' RateLimit.
+  "ALTER TABLE vms ADD COLUMN disk_rate TEXT; ALTER TABLE vms ADD COLUMN net_rate TEXT",
 ];

@@ -2,6 +2,7 @@
 import type { SQLInputValue } from "node:sqlite";
 import { BangerError } from "../core/errors.ts";
 import type { PortMapping } from "../core/port-mapping.ts";
+import type { RateLimit } from "../core/rate-limit.ts";
 import type { Database } from "./database.ts";
 
 const SQLITE_CONSTRAINT_UNIQUE = 2067;
@@ -46,6 +47,9 @@ export interface VmRecord {
   readonly nested: boolean;
   /** Outbound network. */
   readonly nat: boolean;
+  /** How fast it may use its disk and its network; null = as fast as it goes. */
+  readonly diskRate: RateLimit | null;
+  readonly netRate: RateLimit | null;
   /** Ports of the host that lead into it while it runs. */
   readonly publish: readonly PortMapping[];
   readonly autoRemove: boolean;
@@ -73,6 +77,8 @@ export type VmChange = Partial<
     | "start"
     | "unsettled"
     | "nat"
+    | "diskRate"
+    | "netRate"
     | "state"
     | "reason"
     | "autoRemove"
@@ -103,6 +109,8 @@ const COLUMNS: Record<keyof VmRecord, string> = {
   unsettled: "unsettled",
   nested: "nested",
   nat: "nat",
+  diskRate: "disk_rate",
+  netRate: "net_rate",
   publish: "publish",
   autoRemove: "auto_remove",
   ttlMs: "ttl_ms",
@@ -177,6 +185,8 @@ function toRecord(row: Record<string, unknown>): VmRecord {
     unsettled: record.unsettled === 1,
     nested: record.nested === 1,
     nat: record.nat === 1,
+    diskRate: fromJson(record.diskRate),
+    netRate: fromJson(record.netRate),
     publish: fromJson(record.publish),
     autoRemove: record.autoRemove === 1,
     boot: fromJson(record.boot),

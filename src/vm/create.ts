@@ -4,6 +4,7 @@ import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import { newId, newName } from "../core/ids.ts";
 import type { PortMapping } from "../core/port-mapping.ts";
+import type { RateLimit } from "../core/rate-limit.ts";
 import type { Work } from "../core/stage.ts";
 import { GIB, MIB } from "../core/units.ts";
 import type { HostSize } from "../core/vm-defaults.ts";
@@ -26,6 +27,8 @@ export interface CreateRequest {
   readonly diskBytes: number;
   readonly nested: boolean;
   readonly nat: boolean;
+  readonly diskRate: RateLimit | null;
+  readonly netRate: RateLimit | null;
   readonly publish: readonly PortMapping[];
   readonly autoRemove: boolean;
   readonly ttlMs: number | null;
@@ -68,6 +71,8 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
   const { driver } = await context.drivers.select(request.driver, [
     ...(request.nested ? (["nested"] as const) : []),
     ...(request.nat ? (["nat"] as const) : []),
+    ...(request.diskRate ? (["diskRate"] as const) : []),
+    ...(request.netRate ? (["netRate"] as const) : []),
   ]);
   if (request.vcpu > driver.maxVcpu) {
     throw BangerError.of("driver_unavailable", {
@@ -104,6 +109,8 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
       unsettled: false,
       nested: request.nested,
       nat: request.nat,
+      diskRate: request.diskRate,
+      netRate: request.netRate,
       publish,
       autoRemove: request.autoRemove,
       ttlMs: request.ttlMs,

@@ -15,7 +15,7 @@ export async function startNetwork(
   work: Work,
 ): Promise<void> {
   endWith(context, live);
-  const problem = vm.nat ? await context.nats.start(vm.id) : null;
+  const problem = vm.nat ? await context.nats.start(vm.id, vm.netRate) : null;
   if (problem !== null) work.report.notice(`the VM has no outbound network: ${problem}`);
 }
 
@@ -23,7 +23,7 @@ export async function startNetwork(
 export async function restoreNetwork(context: VmContext, vm: VmRecord, live: LiveVm): Promise<void> {
   endWith(context, live);
   await context.ports.restore(vm.id, vm.publish);
-  await (vm.nat ? context.nats.restore(vm.id) : context.nats.stop(vm.id));
+  await (vm.nat ? context.nats.restore(vm.id, vm.netRate) : context.nats.stop(vm.id));
 }
 
 /** Turns a running VM's way out on or off, and tells its guest. @throws nat_failed */
@@ -34,7 +34,7 @@ export async function switchNat(
   on: boolean,
 ): Promise<void> {
   if (!on) await context.nats.stop(vm.id);
-  const problem = on ? await context.nats.start(vm.id) : null;
+  const problem = on ? await context.nats.start(vm.id, vm.netRate) : null;
   if (problem !== null) {
     await context.nats.stop(vm.id);
     throw BangerError.of("nat_failed", { name: vm.name, reason: problem });

@@ -1,5 +1,6 @@
 /** `vm set`: a VM's name, sizes and network. All that is asked for, or nothing; cut off anywhere, it is finished later (spec 4). */
 import { truncate } from "node:fs/promises";
+import { isDeepStrictEqual } from "node:util";
 import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
@@ -12,6 +13,7 @@ import { vmDirectory } from "../host/paths.ts";
 import { requireTools } from "../host/tools.ts";
 import { networkConfiguration } from "../network/addresses.ts";
 import type { VmRecord } from "../store/vms.ts";
+import { requireFeatures } from "../vmm/features.ts";
 import type { VmContext } from "./context.ts";
 import { checkFitsHost } from "./create.ts";
 import type { LiveVm } from "./live-vm.ts";
@@ -20,7 +22,14 @@ import { stateDiskFile } from "./state-disk-file.ts";
 import { UndoStack } from "./undo.ts";
 
 /** What can be changed. */
-export type VmSettings = Partial<Pick<VmRecord, "name" | "vcpu" | "memoryMib" | "diskBytes" | "nat">>;
+export type VmSettings = Partial<
+  Pick<VmRecord, "name" | "vcpu" | "memoryMib" | "diskBytes" | "nat" | "diskRate" | "netRate">
+>;
+
+/** What a monitor is started with. */
+const ONLY_STOPPED = ["vcpu", "memoryMib", "diskRate", "netRate"] as const;
+
+const SETTINGS = "--name, --vcpu, --memory, --disk-size, --nat, --disk-rate, --net-rate";
 
 /**
  * What of the settings differs from the VM; the disk size in whole MiB. Pure.
@@ -28,7 +37,7 @@ export type VmSettings = Partial<Pick<VmRecord, "name" | "vcpu" | "memoryMib" | 
  */
 export function settingsToChange(vm: VmRecord, settings: VmSettings, host: HostSize): VmSettings {
   if (Object.keys(settings).length === 0) {
-    throw refused("nothing to change", "accepted: --name, --vcpu, --memory, --disk-size, --nat");
+    throw refused("nothing to change", `accepted: ${SETTINGS}`);
   }
   const wanted: VmSettings = {
     ...settings,
@@ -36,7 +45,7 @@ export function settingsToChange(vm: VmRecord, settings: VmSettings, host: HostS
   };
   const names = Object.keys(wanted) as (keyof VmSettings)[];
   const change: VmSettings = Object.fromEntries(
-    names.filter((name) => wanted[name] !== vm[name]).map((name) => [name, wanted[name]]),
+    names.filter((name) => !isDeepStrictEqual(wanted[name], vm[name])).map((name) => [name, wanted[name]]),
   );
   if (change.name !== undefined) checkName(change.name);
   if (change.diskBytes !== undefined && change.diskBytes < vm.diskBytes) {
@@ -46,13 +55,13 @@ export function settingsToChange(vm: VmRecord, settings: VmSettings, host: HostS
     );
   }
   checkFitsHost({ vcpu: change.vcpu ?? 1, memoryMib: change.memoryMib ?? 1 }, host);
-  const machine = change.vcpu !== undefined || change.memoryMib !== undefined;
+  const machine = ONLY_STOPPED.some((name) => change[name] !== undefined);
   const states = machine ? ["stopped", "error"] : ["stopped", "error", "running"];
   if (states.includes(vm.state)) return change;
   throw BangerError.of("vm_wrong_state", {
     name: vm.name,
     state: vm.state,
-    wanted: machine ? "stopped (for --vcpu and --memory)" : "running or stopped",
+    wanted: machine ? "stopped (for --vcpu, --memory, --disk-rate and --net-rate)" : "running or stopped",
     hint: `banger vm ${vm.state === "paused" && !machine ? "resume" : "stop"} ${vm.name}`,
   });
 }
@@ -63,11 +72,16 @@ const refused = (problem: string, accepted: string) =>
 /**
  * Carries out what `settingsToChange` returned. The record is written first, marked as unsettled: whoever finds it so after
  * a crash finishes the work (`settleGuest`, `startVm`).
- * @throws vm_name_taken | no_space | nat_failed | host_packages_missing | guest errors; nothing is changed then, except that a disk whose guest has seen the new
+ * @throws driver_unavailable | vm_name_taken | no_space | nat_failed | host_packages_missing | guest errors; nothing is changed then, except that a disk whose guest has seen the new
  *   size keeps it: its filesystem grows at the next start
  */
 export async function setVm(context: VmContext, vm: VmRecord, change: VmSettings, work: Work): Promise<void> {
   if (Object.keys(change).length === 0) return;
+  requireFeatures(context.drivers.byName(vm.driver), [
+    ...(change.nat ? (["nat"] as const) : []),
+    ...(change.diskRate ? (["diskRate"] as const) : []),
+    ...(change.netRate ? (["netRate"] as const) : []),
+  ]);
   const live = context.live.get(vm.id);
   const session = live && (await live.guest()); // one that cannot be asked is told before anything is changed
   if (change.nat) await Promise.all([requireTools("nat"), context.readConfig()]);

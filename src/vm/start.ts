@@ -198,6 +198,7 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
     kernelArgs: image.init ? [`banger.init=${image.init}`] : [],
     disks: { base: image.rootfs, state: stateDiskFile(directory), modules: kernel.modules },
     nested: vm.nested,
+    diskRate: vm.diskRate,
   };
   return { driver, spec, status };
 }

@@ -3,6 +3,7 @@
  * (`src/vm`) knows VMs only through these types, everything below (`qemu/`) is private to the driver.
  */
 import type { Duplex, Readable } from "node:stream";
+import type { RateLimit } from "../core/rate-limit.ts";
 import type { KillSignal } from "../core/signals.ts";
 import type { DriverFeatures } from "./features.ts";
 
@@ -51,6 +52,8 @@ export interface LaunchSpec {
   readonly nested: boolean;
   /** Its state will be saved once and restored many times: the driver may lay its memory out so that this is quick. */
   readonly template?: boolean;
+  /** How fast the state disk may be used, reading and writing together. */
+  readonly diskRate: RateLimit | null;
 }
 
 /** The disks that several VMs read. */

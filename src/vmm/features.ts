@@ -5,6 +5,8 @@ export interface DriverFeatures {
   readonly emulation: boolean;
   readonly nested: boolean;
   readonly nat: boolean;
+  readonly netRate: boolean;
+  readonly diskRate: boolean;
   readonly growDisk: boolean;
   readonly pause: boolean;
   readonly snapshot: boolean;
@@ -17,6 +19,8 @@ export const FEATURES: Record<Feature, { readonly what: string; readonly option?
   emulation: { what: "Runs without KVM, in software, several times slower" },
   nested: { what: "Virtualization inside the guest", option: "--nested" },
   nat: { what: "Outbound network without root", option: "--nat" },
+  netRate: { what: "The network's speed can be limited", option: "--net-rate" },
+  diskRate: { what: "The disk's speed can be limited", option: "--disk-rate" },
   growDisk: { what: "The disk grows while the VM runs" },
   pause: { what: "Pause and resume in memory" },
   snapshot: { what: "Memory and devices are saved to files, and restored in a new process" },

@@ -43,6 +43,7 @@ export async function prepareBare(home: string, vm: Vm): Promise<LaunchSpec> {
     kernelArgs: image.init ? [`banger.init=${image.init}`] : [],
     disks: { base: image.rootfs, state, modules: kernel.modules },
     nested: false,
+    diskRate: null,
   };
 }
 

@@ -73,6 +73,7 @@ async function bed(t: TestContext, plan: Partial<Plan>): Promise<Bed> {
       kernelArgs: ["banger.init=/sbin/init"],
       disks: { base: file("base"), modules: file("modules"), state: join(directory, "state.ext4") },
       nested: false,
+      diskRate: null,
     },
     keep: (machine) => {
       machine.console.resume();
@@ -156,6 +157,22 @@ describe("the Firecracker driver", () => {
     await copy.resume();
     assert.equal(await says(copy, "echo restored"), "restored\n");
     assert.deepEqual(it.sequence().slice(before), ["PUT /snapshot/load", "PATCH /vm"]);
+  });
+
+  test("a limit of the disk's speed becomes buckets of the state disk, with a burst of its own or a tenth of a second's", async (t) => {
+    const it = await bed(t, {});
+    const rate = { bytesPerSecond: 4_000_000, burstBytes: 8_000_000, opsPerSecond: 500 };
+    await launched({ ...it, spec: { ...it.spec, diskRate: rate } });
+    const limiters = it
+      .calls()
+      .filter(({ path }) => path.startsWith("/drives/"))
+      .map(({ body }) => (body as { rate_limiter?: unknown }).rate_limiter);
+    const ops = { size: 50, refill_time: 100 };
+    assert.deepEqual(limiters, [
+      undefined,
+      { bandwidth: { size: 8_000_000, refill_time: 2000 }, ops },
+      undefined,
+    ]);
   });
 
   test("saving what runs is refused in Firecracker's own words", async (t) => {

@@ -45,6 +45,7 @@ export async function launchSpec(
       modules: kernel.modules,
     },
     nested: false,
+    diskRate: null,
     ...rest,
   };
 }

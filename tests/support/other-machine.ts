@@ -7,12 +7,19 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
-/** TCP: sends as many bytes as the line it gets says, then ends. UDP 53: every name has one address. A line for each that asks. */
+/** TCP 7000: sends as many bytes as the line it gets says, then ends; 7001: takes as many as the first line says, then says so. UDP 53: every name has one address. A line for each that asks. */
 const SERVERS = `
   const tcp = require("node:net").createServer((socket) => {
     console.log("tcp");
     socket.on("error", () => {});
     socket.once("data", (line) => socket.end(Buffer.alloc(Number(line), "banger")));
+  });
+  const sink = require("node:net").createServer((socket) => {
+    let taken = 0, wanted = 0;
+    socket.on("error", () => {}).on("data", (chunk) => {
+      if (wanted === 0) taken = -chunk.indexOf(10) - 1, wanted = parseInt(chunk);
+      if ((taken += chunk.length) >= wanted) socket.end(String(taken));
+    });
   });
   const dns = require("node:dgram").createSocket("udp4", (ask, { port, address }) => {
     console.log("udp");
@@ -22,11 +29,11 @@ const SERVERS = `
     const answer = Buffer.from(isA ? [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, ...process.argv[1].split(".").map(Number)] : []);
     dns.send(Buffer.concat([head, ask.subarray(12, end), answer]), port, address);
   });
-  tcp.listen(7000, process.argv[1], () => dns.bind(53, process.argv[1], () => console.log("ready")));
+  tcp.listen(7000, process.argv[1], () => sink.listen(7001, process.argv[1], () => dns.bind(53, process.argv[1], () => console.log("ready"))));
 `;
 
 export interface OtherMachine {
-  /** Its address; TCP 7000 sends what it is asked for, UDP 53 answers questions for any name with this address. */
+  /** Its address; TCP 7000 sends what it is asked for, 7001 takes what it is told to, UDP 53 answers questions for any name with this address. */
   readonly address: string;
   /** This host's address on the link to it. */
   readonly host: string;

@@ -21,6 +21,8 @@ export function vmRecord(change: Partial<VmRecord> = {}): VmRecord {
     unsettled: false,
     nested: false,
     nat: false,
+    diskRate: null,
+    netRate: null,
     publish: [],
     autoRemove: false,
     ttlMs: null,

@@ -26,6 +26,16 @@ const FETCH = `
   syswrite $s, "$count\\n";
   print $b while sysread $s, $b, 65536;`;
 
+/** Sends a number of bytes and prints what the other end says of them. */
+const SEND = `
+  use IO::Socket::INET;
+  my ($to, $port, $count) = @ARGV;
+  my $s = IO::Socket::INET->new(PeerAddr => $to, PeerPort => $port, Timeout => 10) or exit 1;
+  print $s "$count\n";
+  for (; $count > 0; $count -= 65536) { print $s "b" x 65536; }
+  $s->flush;
+  print $b while sysread $s, $b, 100;`;
+
 /** Packets made by hand, as root can: a TCP connection's first and a UDP one, from and to the addresses given, in pairs. */
 const CRAFT = `
   use Socket;
@@ -186,6 +196,35 @@ describe("outbound network", { skip: await otherMachineMissing() }, async () => 
       assert.equal(await inGuest(), "banger");
     } finally {
       await user.remove();
+    }
+  });
+
+  test("a limit of its speed holds each way", async () => {
+    const netRate = { bytesPerSecond: 4 * MIB };
+    await using slow = await (await home.connect()).create({
+      name: "slow",
+      memoryMib: 512,
+      nat: true,
+      netRate,
+    });
+    const size = 8 * MIB;
+    const timed = async (from: Sandbox, program: string, port: number) => {
+      const begun = performance.now();
+      const { text } = await from.exec([
+        ...["sh", "-c", 'perl -e "$@" | tail -c 16', "sh"],
+        ...[program, other.address, String(port), String(size), "10"],
+      ]);
+      return { text, ms: Math.round(performance.now() - begun) };
+    };
+    for (const [program, port, said] of [
+      [FETCH, 7000, /banger/],
+      [SEND, 7001, new RegExp(`^${size}$`)],
+    ] as const) {
+      const [limited, free] = [await timed(slow, program, port), await timed(vm, program, port)];
+      assert.match(limited.text, said);
+      assert.match(free.text, said);
+      assert.ok(limited.ms > 1500, `8 MiB at 4 MiB/s took ${limited.ms} ms`);
+      assert.ok(free.ms < limited.ms, `without a limit ${free.ms} ms, with one ${limited.ms} ms`);
     }
   });
 

@@ -4,6 +4,7 @@ import { KILL_SIGNALS } from "../../core/signals.ts";
 import { GIB, MIB } from "../../core/units.ts";
 import { bytes, milliseconds, storeRef, timestamp } from "./common.ts";
 import { publishedPort, publishPorts } from "./ports.ts";
+import { diskRate, netRate } from "./rates.ts";
 import { prepareWorkspace, workspace } from "./workspaces.ts";
 
 export const LIMITS = {
@@ -48,6 +49,8 @@ export const vm = z
       .ipv4()
       .nullable()
       .describe("a running guest's own address; with nat the same in every VM; null when it has no network"),
+    disk_rate: diskRate.nullable().describe("how fast it may use its disk"),
+    net_rate: netRate.nullable().describe("how fast it may use its network"),
     publish: z.array(publishedPort),
     auto_remove: z.boolean().describe("deleted when the client that made it is done (--rm)"),
     ttl_ms: milliseconds.nullable().describe("how long after each start it is stopped (--ttl)"),
@@ -86,6 +89,8 @@ export const createVm = z
     cold: z.boolean().optional().describe("boot it, even if it could start from a template kept ready"),
     nested: z.boolean().optional(),
     nat: z.boolean().optional().describe("outbound network; default false: none at all"),
+    disk_rate: diskRate.optional().describe("how fast it may use its own disk; absent: as fast as it goes"),
+    net_rate: netRate.optional().describe("how fast it may use the network that nat gives it"),
     publish: publishPorts.optional().describe("ports of the host that lead into the guest while it runs"),
     start: z.boolean().optional().describe("default true"),
     wait: waitFor.optional(),
@@ -154,6 +159,8 @@ export const setVm = z
       .optional()
       .describe("at least the present size, rounded up to whole MiB; a running guest has the room at once"),
     nat: z.boolean().optional().describe("outbound network; a running guest has or loses it at once"),
+    disk_rate: diskRate.nullable().optional().describe("null: no limit; only while it does not run"),
+    net_rate: netRate.nullable().optional().describe("null: no limit; only while it does not run"),
   })
   .meta({ id: "SetVm" });
 

@@ -1,4 +1,5 @@
 import { clean } from "../../core/errors.ts";
+import { formatRate } from "../../core/rate-limit.ts";
 import { formatDuration, formatSize, MIB } from "../../core/units.ts";
 import type { Vm } from "../../sdk/index.ts";
 import { define, json } from "../command.ts";
@@ -33,6 +34,7 @@ export function renderVm(vm: Vm, { style, now }: View): string {
     ["memory", formatSize(vm.memory_mib * MIB)],
     ["disk", `${usage(vm.disk_used_bytes, vm.disk_bytes)} used on this host`],
     ["network", network(vm)],
+    ["speed", rates(vm)],
     ["ports", vm.publish.length > 0 ? portsText(vm) : null],
     ["nested", vm.nested ? "yes" : null],
     ["workspace", vm.workspace ? workspace(vm.workspace) : null],
@@ -49,6 +51,22 @@ function network({ nat, nat_problem, ip }: Vm): string {
   if (!nat) return "none";
   if (nat_problem !== null) return `nat (not working: ${nat_problem})`;
   return ip === null ? "nat" : `nat, ${ip} in the guest (the same in every VM)`;
+}
+
+function rates({ disk_rate, net_rate }: Vm): string | null {
+  const told = [
+    ...(disk_rate ? [`disk ${rate({ ...disk_rate })}`] : []),
+    ...(net_rate ? [`network ${rate({ ...net_rate })}`] : []),
+  ];
+  return told.length > 0 ? `at most ${told.join("; ")}` : null;
+}
+
+function rate({ bytes_per_second, burst_bytes, ops_per_second }: NonNullable<Vm["disk_rate"]>): string {
+  return formatRate({
+    bytesPerSecond: bytes_per_second,
+    burstBytes: burst_bytes ?? null,
+    opsPerSecond: ops_per_second ?? null,
+  });
 }
 
 /** What ends it, and when, as things are now. */

@@ -3,6 +3,7 @@ import { BangerError } from "../../core/errors.ts";
 import { checkName } from "../../core/ids.ts";
 import type { PortMapping } from "../../core/port-mapping.ts";
 import { checkDistinct, formatMapping, parsePortMapping } from "../../core/port-mapping.ts";
+import { parseRate } from "../../core/rate-limit.ts";
 import { formatDuration, formatSize, GIB, MIB, parseDuration, parseSize } from "../../core/units.ts";
 import type { HostSize, VmDefaults } from "../../core/vm-defaults.ts";
 import type { CreateOptions, DaemonStatus, OperationEvent } from "../../sdk/index.ts";
@@ -30,6 +31,19 @@ export const sizeOptions = {
   diskSize: parsed("--disk-size <size>", "disk: 8G, 512M; a bare number is GiB", parseDisk),
 };
 
+const rateOptions = {
+  diskRate: parsed(
+    "--disk-rate <rate>",
+    "most bytes each second from and to its own disk: 10M; after a rest 10M,burst=40M; with operations 10M,iops=500",
+    (text) => parseRate(text, "--disk-rate", true),
+  ),
+  netRate: parsed(
+    "--net-rate <rate>",
+    "most bytes each second from and to its network (--nat), each way: 10M or 10M,burst=40M",
+    (text) => parseRate(text, "--net-rate", false),
+  ),
+};
+
 export const machineOptions = {
   name: parsed("--name <name>", "a DNS label; a two-word name is made when absent", checkName),
   image: text("--image <image>", "name of an image here, a recipe, or [registry/]path[:tag][@digest]"),
@@ -37,6 +51,7 @@ export const machineOptions = {
   ...sizeOptions,
   driver: choice("--driver <driver>", "what runs the VM", ["auto", "firecracker", "qemu"]),
   nat: flag("--nat", "outbound network; without it the VM has none at all"),
+  ...rateOptions,
   publish: parsedList(
     "-p, --publish <[address:][host]:guest>",
     "a port of this host that leads into the guest; on loopback unless an address is given, a free one when host is left out (repeatable)",
@@ -102,7 +117,7 @@ export function completeMachine(
   defaultImage: string,
   host: HostSize,
 ): Machine {
-  const { name, image, kernel, driver, cold, nested, nat, publish, wait, ttl } = options;
+  const { name, image, kernel, driver, cold, nested, nat, diskRate, netRate, publish, wait, ttl } = options;
   checkDistinct(publish, "--publish");
   const machine = {
     image: image ?? defaultImage,
@@ -122,6 +137,8 @@ export function completeMachine(
     ...(cold && { cold }),
     ...(nested && { nested }),
     ...(nat && { nat }),
+    ...(diskRate && { diskRate }),
+    ...(netRate && { netRate }),
     ...(publish.length > 0 && { publish }),
     ...(wait !== undefined && { wait }),
     ...(ttl !== undefined && { ttlMs: ttl }),

@@ -5,6 +5,12 @@
 import { BangerError } from "../../core/errors.ts";
 import type { Answer, ApiConnection } from "./http.ts";
 
+/** So many tokens at most, refilled within that many milliseconds. */
+export interface TokenBucket {
+  readonly size: number;
+  readonly refill_time: number;
+}
+
 /** The body of each call. `{…}` in a path is the last part of the body's own id. */
 export interface Calls {
   "PUT /machine-config": {
@@ -23,6 +29,7 @@ export interface Calls {
     readonly is_root_device: boolean;
     readonly is_read_only: boolean;
     readonly cache_type: "Unsafe" | "Writeback";
+    readonly rate_limiter?: { readonly bandwidth: TokenBucket; readonly ops?: TokenBucket };
   };
   "PATCH /drives/{drive_id}": { readonly drive_id: string; readonly path_on_host: string };
   "PUT /vsock": { readonly guest_cid: number; readonly uds_path: string };

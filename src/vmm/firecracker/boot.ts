@@ -1,6 +1,7 @@
 /** The calls that bring a VM up, in order. Pure. Paths within the VM's folder are relative: Firecracker runs in it. */
+import type { RateLimit } from "../../core/rate-limit.ts";
 import type { LaunchSpec } from "../driver.ts";
-import type { Call } from "./api.ts";
+import type { Call, TokenBucket } from "./api.ts";
 
 /** Names within the VM's folder. Relative, so that they fit into a socket's address, and into a snapshot of another VM. */
 export const FILES = {
@@ -27,7 +28,7 @@ export interface SharedFiles {
 
 /** Everything before the start. The guest finds its disks by their order: Firecracker gives them serials of its own. */
 export function configuration(
-  spec: Pick<LaunchSpec, "vcpu" | "memoryMib" | "kernelArgs">,
+  spec: Pick<LaunchSpec, "vcpu" | "memoryMib" | "kernelArgs" | "diskRate">,
   files: SharedFiles,
 ): readonly Call[] {
   const disk = (id: string, path: string, writable = false): Call => ({
@@ -40,6 +41,7 @@ export function configuration(
       is_read_only: !writable,
       // A sync in the guest is an fsync on the host; what is never written needs none.
       cache_type: writable ? "Writeback" : "Unsafe",
+      ...(writable && spec.diskRate !== null && { rate_limiter: limiter(spec.diskRate) }),
     },
   });
   return [
@@ -61,6 +63,19 @@ export function configuration(
     { name: "PUT /vsock", body: { guest_cid: GUEST_CID, uds_path: FILES.vsock } },
     { name: "PUT /entropy", body: {} },
   ];
+}
+
+/** Buckets that hold a burst, by default a tenth of a second's worth as with QEMU, and are refilled at the rate. */
+function limiter({ bytesPerSecond, burstBytes, opsPerSecond }: RateLimit) {
+  const bucket = (perSecond: number, size: number): TokenBucket => ({
+    size,
+    refill_time: Math.max(1, Math.round((size * 1000) / perSecond)),
+  });
+  const tenth = (perSecond: number) => bucket(perSecond, Math.ceil(perSecond / 10));
+  return {
+    bandwidth: burstBytes === null ? tenth(bytesPerSecond) : bucket(bytesPerSecond, burstBytes),
+    ...(opsPerSecond !== null && { ops: tenth(opsPerSecond) }),
+  };
 }
 
 export const START: Call = { name: "PUT /actions", body: { action_type: "InstanceStart" } };

@@ -38,7 +38,16 @@ export function firecrackerDriver({ program, accelerator }: FirecrackerSettings)
   };
   return {
     name: "firecracker",
-    features: { emulation: false, nested: false, nat: false, growDisk: true, pause: true, snapshot: true },
+    features: {
+      emulation: false,
+      nested: false,
+      nat: false,
+      netRate: false,
+      diskRate: true,
+      growDisk: true,
+      pause: true,
+      snapshot: true,
+    },
     maxVcpu: MAX_VCPU,
     probe: rememberStatus(() => probeFirecracker(program, accelerator)),
     launch: async (spec, signal) => {

@@ -1,4 +1,5 @@
 /** QEMU's command line for a VM. Pure. Socket names are relative: QEMU runs in the VM's folder, so their length never matters. */
+import type { RateLimit } from "../../core/rate-limit.ts";
 import type { KernelFiles, LaunchSpec } from "../driver.ts";
 
 export const SOCKETS = {
@@ -51,7 +52,11 @@ export function qemuArguments(
     ],
     ...disk("base", spec.disks.base, "readonly=on"),
     // cache=writeback: a sync in the guest is an fsync on the host; discard gives freed blocks back.
-    ...disk("state", spec.disks.state, "cache=writeback,discard=unmap,detect-zeroes=unmap"),
+    ...disk(
+      "state",
+      spec.disks.state,
+      `cache=writeback,discard=unmap,detect-zeroes=unmap${throttling(spec.diskRate)}`,
+    ),
     ...(spec.disks.modules === null ? [] : disk("modules", spec.disks.modules, "readonly=on")),
     ...["-device", "virtio-rng-device", "-device", "virtio-serial-device"],
     ...listener("agent", SOCKETS.agent),
@@ -104,6 +109,14 @@ function disk(name: string, file: string, options: string): string[] {
   // In QEMU's option syntax a comma within a value is written twice.
   const drive = `id=${name},if=none,format=raw,${options},file=${file.replaceAll(",", ",,")}`;
   return ["-drive", drive, "-device", `virtio-blk-device,drive=${name},serial=${name}`];
+}
+
+/** QEMU takes a tenth of a second's worth for a burst by itself; one of its own is what goes within a second after a rest. */
+function throttling(rate: RateLimit | null): string {
+  if (rate === null) return "";
+  const burst = rate.burstBytes === null ? "" : `,throttling.bps-total-max=${rate.burstBytes}`;
+  const ops = rate.opsPerSecond === null ? "" : `,throttling.iops-total=${rate.opsPerSecond}`;
+  return `,throttling.bps-total=${rate.bytesPerSecond}${burst}${ops}`;
 }
 
 function listener(id: string, path: string): string[] {

@@ -33,7 +33,16 @@ export function qemuDriver({ program: configured, cache, accelerator }: QemuSett
   return {
     name: "qemu",
     maxVcpu: MAX_VCPU,
-    features: { emulation: true, nested: true, nat: true, growDisk: true, pause: true, snapshot: true },
+    features: {
+      emulation: true,
+      nested: true,
+      nat: true,
+      netRate: true,
+      diskRate: true,
+      growDisk: true,
+      pause: true,
+      snapshot: true,
+    },
     probe: rememberStatus(() => probeQemu(configured, accelerator)),
     launch: async (spec, signal) =>
       start(await program(), spec, { memory: spec.template ? "folder" : "own" }, signal),

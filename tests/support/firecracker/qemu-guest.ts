@@ -6,8 +6,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import type { RateLimit } from "../../../src/core/rate-limit.ts";
 import { untilListening } from "../../../src/daemon/listen.ts";
 import { connectUnix } from "../../../src/host/unix-socket.ts";
+import type { TokenBucket } from "../../../src/vmm/firecracker/api.ts";
 import { AGENT_PORT, qemuArguments, SOCKETS } from "../../../src/vmm/qemu/arguments.ts";
 import { Qmp } from "../../../src/vmm/qemu/qmp.ts";
 import { loadMachine, saveMachine, stateFile } from "../../../src/vmm/qemu/state-file.ts";
@@ -25,7 +27,8 @@ export async function startQemuGuest(
   const state = memory === undefined ? null : await open(memory, "r");
   const more = state ? ["-S", "-incoming", "defer"] : [];
   const stderr = await open("qemu.log", "w");
-  const child = spawn("qemu-system-x86_64", [...argumentsOf(configured), ...more], {
+  // The keyboard controller is there for the reset alone, which is how a guest ends itself.
+  const child = spawn("qemu-system-x86_64", [...argumentsOf(configured), "-device", "i8042", ...more], {
     stdio: ["ignore", "ignore", stderr.fd, ...(state ? [state.fd] : [])],
   });
   child.once("exit", events.onReset);
@@ -88,6 +91,7 @@ function argumentsOf({ machine, boot, drives }: Configured): string[] {
       kernelArgs: [],
       disks: { base: path("base"), state: path("state"), modules: path("modules") || null },
       nested: false,
+      diskRate: rateOf(drives.find(({ drive_id }) => drive_id === "state")),
     },
     null,
   );
@@ -95,6 +99,18 @@ function argumentsOf({ machine, boot, drives }: Configured): string[] {
   return args.map((argument) =>
     argument.replace(/serial=(\w+)$/, (_, id: string) => `serial=4711-${id.length}`),
   );
+}
+
+/** The limiter of a drive, as the rate that it comes to. */
+function rateOf(drive: Configured["drives"][number] | undefined): RateLimit | null {
+  const limiter = drive?.rate_limiter;
+  if (!limiter) return null;
+  const perSecond = ({ size, refill_time }: TokenBucket) => Math.round((size * 1000) / refill_time);
+  return {
+    bytesPerSecond: perSecond(limiter.bandwidth),
+    burstBytes: null,
+    opsPerSecond: limiter.ops ? perSecond(limiter.ops) : null,
+  };
 }
 
 /** Software emulation only: what the kernel would otherwise measure against a busy host. */

@@ -21,6 +21,11 @@ const object = (properties: Record<string, Schema>, ...required: string[]): Sche
   properties,
   required,
 });
+const bucket = object(
+  { size: { type: "integer", minimum: 0 }, refill_time: { type: "integer", minimum: 0 } },
+  "refill_time",
+  "size",
+);
 const choice = (...values: string[]): Schema => ({ type: "string", enum: values });
 
 const BEFORE: readonly Phase[] = ["Not started"];
@@ -48,6 +53,7 @@ export const RULES: Record<CallName, Rule> = {
         is_root_device: flag,
         is_read_only: flag,
         cache_type: choice("Unsafe", "Writeback"),
+        rate_limiter: object({ bandwidth: bucket, ops: bucket }),
       },
       "drive_id",
       "is_root_device",

@@ -8,6 +8,7 @@ import { vmRecord } from "../../support/records.ts";
 const host = { cpus: 4, memoryBytes: 8 * GIB };
 const stopped = vmRecord();
 const running = vmRecord({ state: "running" });
+const RATE = { bytesPerSecond: 10 * MIB, burstBytes: null, opsPerSecond: 500 };
 const change = (vm: typeof stopped, settings: VmSettings) => settingsToChange(vm, settings, host);
 
 describe("the settings of a VM", () => {
@@ -19,13 +20,19 @@ describe("the settings of a VM", () => {
 
   test("name and disk can change while it runs, processors and memory cannot, unless they stay as they are", () => {
     assert.deepEqual(change(running, { name: "crate", vcpu: 2 }), { name: "crate" });
-    for (const settings of [{ vcpu: 1 }, { memoryMib: 512, name: "crate" }]) {
+    for (const settings of [{ vcpu: 1 }, { memoryMib: 512, name: "crate" }, { diskRate: RATE }]) {
       assert.throws(() => change(running, settings), {
         code: "vm_wrong_state",
         message: /is running; this needs it to be stopped/,
         hint: "banger vm stop brisk-otter",
       });
     }
+  });
+
+  test("a limit of speed that is as it was is no change; none is one", () => {
+    const limited = vmRecord({ diskRate: RATE });
+    assert.deepEqual(change(limited, { diskRate: { ...RATE }, netRate: null }), {});
+    assert.deepEqual(change(limited, { diskRate: null }), { diskRate: null });
   });
 
   test("nothing can change while it comes or goes", () => {

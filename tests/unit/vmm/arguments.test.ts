@@ -19,6 +19,7 @@ const SPEC: LaunchSpec = {
     modules: "/kernels/k/modules",
   },
   nested: false,
+  diskRate: null,
 };
 
 const qemu = (change: Partial<LaunchSpec> = {}, khz: number | null = null) =>
@@ -48,6 +49,25 @@ test("a kernel without modules has no disk of them", () => {
     values(args, "-drive").map((drive) => /id=(\w+)/.exec(drive)?.[1]),
     ["base", "state"],
   );
+});
+
+test("a limit of the disk's speed is QEMU's own throttling of the state disk alone", () => {
+  const throttled = (change: Partial<NonNullable<LaunchSpec["diskRate"]>>) =>
+    values(
+      qemu({ diskRate: { bytesPerSecond: 4e6, burstBytes: null, opsPerSecond: null, ...change } }),
+      "-drive",
+    ).map((drive) =>
+      drive
+        .split(",")
+        .filter((option) => option.startsWith("throttling"))
+        .join(","),
+    );
+  assert.deepEqual(throttled({}), ["", "throttling.bps-total=4000000", ""]);
+  assert.deepEqual(throttled({ burstBytes: 8e6, opsPerSecond: 500 }), [
+    "",
+    "throttling.bps-total=4000000,throttling.bps-total-max=8000000,throttling.iops-total=500",
+    "",
+  ]);
 });
 
 test("the guest gets no device that is not named, no network of the host, no window, and QEMU's own sandbox is on", () => {

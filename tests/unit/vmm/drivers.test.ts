@@ -8,6 +8,8 @@ const ALL: DriverFeatures = {
   emulation: true,
   nested: true,
   nat: true,
+  netRate: true,
+  diskRate: true,
   growDisk: true,
   pause: true,
   snapshot: true,
