@@ -19,6 +19,8 @@ export interface CommandOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly input?: string | Buffer;
   readonly cwd?: string;
+  /** What is put before the command. */
+  readonly behind?: readonly string[];
 }
 
 /** The environment of somebody whose home is `home` and who set nothing else up. */
@@ -40,7 +42,8 @@ export async function configureHome(home: string, toml = ""): Promise<void> {
 
 /** Runs `banger` to its end and collects what it printed. */
 export function banger(args: readonly string[], options: CommandOptions): Promise<CommandResult> {
-  return runToEnd(LAUNCHER, args, options);
+  const [program = "", ...all] = [...(options.behind ?? []), LAUNCHER, ...args];
+  return runToEnd(program, all, options);
 }
 
 /** Runs a program to its end and collects what it printed. */

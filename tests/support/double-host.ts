@@ -1,0 +1,52 @@
+/** A home whose banger finds Firecracker on a host with KVM: the contract's double, on a host made for it. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+import { tscFrequency } from "../../src/vmm/qemu/arguments.ts";
+import { banger, type CommandResult } from "./command.ts";
+import { type Installed, installDouble } from "./firecracker/install.ts";
+import type { Plan } from "./firecracker/plan.ts";
+import type { TestHome } from "./home.ts";
+import { type KvmLook, onKvmHost, provingQemu } from "./kvm-host.ts";
+
+export class DoubleHost {
+  readonly #double: Installed;
+  readonly #folder: string;
+
+  private constructor(folder: string, double: Installed) {
+    this.#folder = folder;
+    this.#double = double;
+  }
+
+  /** Before the home is made: the double's jail has to be on PATH then. */
+  static async make(plan: Partial<Plan>): Promise<DoubleHost> {
+    const folder = mkdtempSync(join(tmpdir(), "banger-kvm-host-"));
+    after(() => rmSync(folder, { recursive: true }));
+    process.env.DOUBLE_TSC_KHZ ??= String(tscFrequency("", await readFile("/proc/cpuinfo", "latin1")) ?? "");
+    const double = await installDouble(folder, plan);
+    process.env.PATH = `${double.path}:${process.env.PATH}`;
+    return new DoubleHost(folder, double);
+  }
+
+  /** Changes what the double does from its next start on. */
+  plan(change: Partial<Plan>): void {
+    this.#double.plan(change);
+  }
+
+  /** Writes the home's config.toml: the double, or another program, for Firecracker. */
+  configure(home: TestHome, program = this.#double.program): void {
+    const folder = join(home.path, ".config/banger");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(
+      join(folder, "config.toml"),
+      `firecracker_bin = "${program}"\nqemu_bin = "${provingQemu(this.#folder)}"\n`,
+    );
+  }
+
+  /** A command on the host with KVM; a daemon that it starts is there, too. */
+  run(home: TestHome, args: readonly string[], look: KvmLook = "usable"): Promise<CommandResult> {
+    return banger(args, { env: home.env, behind: onKvmHost(this.#folder, look) });
+  }
+}

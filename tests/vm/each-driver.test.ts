@@ -1,0 +1,167 @@
+/**
+ * The life of a VM through the whole of banger, the same on every driver: QEMU, Firecracker where BANGER_TEST_FIRECRACKER names
+ * one, and the contract's double, whose recorded calls are looked at.
+ */
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { Sandbox } from "../../src/sdk/index.ts";
+import { DoubleHost } from "../support/double-host.ts";
+import { recordedCalls } from "../support/firecracker/install.ts";
+import { makeHome } from "../support/home.ts";
+import { kvmHostMissing } from "../support/kvm-host.ts";
+
+const MIB = 1024 * 1024;
+const START = [
+  "PUT /machine-config",
+  "PUT /boot-source",
+  "PUT /drives/base",
+  "PUT /drives/state",
+  "PUT /drives/modules",
+  "PUT /vsock",
+  "PUT /entropy",
+  "PUT /actions",
+];
+
+const host = await DoubleHost.make({ guest: "qemu" });
+const home = await makeHome();
+const real = process.env.BANGER_TEST_FIRECRACKER;
+
+/** Begins a daemon for a driver, and ends the one before. */
+const settings = {
+  qemu: { driver: "qemu", begin: () => home.run(["daemon", "start"]) },
+  firecracker: {
+    driver: "firecracker",
+    begin: () => {
+      host.configure(home, real);
+      return home.run(["daemon", "start"]);
+    },
+  },
+  "the double": {
+    driver: "firecracker",
+    begin: () => {
+      host.configure(home);
+      return host.run(home, ["daemon", "start"]);
+    },
+  },
+} as const;
+
+function whyNot(title: string): string | false {
+  if (title === "firecracker" && !real) return "no Firecracker: BANGER_TEST_FIRECRACKER=path names one";
+  return title === "the double" ? kvmHostMissing : false;
+}
+
+for (const [title, { driver, begin }] of Object.entries(settings)) {
+  describe(`a VM on ${title}`, { skip: whyNot(title) }, () => {
+    let vm: Sandbox;
+    let name: string;
+
+    before(async () => {
+      assert.equal((await begin()).code, 0);
+    });
+    after(() => home.run(["daemon", "stop"]));
+
+    const writing8Mib = async (): Promise<number> => {
+      const begun = performance.now();
+      await say("dd if=/dev/zero of=/root/written bs=64k count=128 conv=fsync 2>/dev/null");
+      return Math.round(performance.now() - begun);
+    };
+    const say = async (script: string) => (await vm.exec(["sh", "-c", script])).text.trim();
+
+    test("is made by the command line and runs what it is told", async () => {
+      const made = await home.run(["vm", "create", "--driver", driver, "--disk-size", "512M"]);
+      assert.equal(made.code, 0, made.stderr);
+      name = made.stdout.trim();
+      assert.match(made.stderr, new RegExp(`\\| ${driver}/`));
+      vm = (await (await home.connect()).get(name)).keep();
+      assert.equal(vm.info.driver, driver);
+      const ran = await home.run(["vm", "exec", name, "--", "sh", "-c", "hostname; exit 7"]);
+      assert.deepEqual([ran.code, ran.stdout], [7, `${name}\n`]);
+      assert.equal(await say("ls /dev/virtio-ports /dev/vsock 2>/dev/null | wc -l; nproc"), "1\n2");
+    });
+
+    test("has files copied in and out, a console that is kept, and numbers", async () => {
+      const bytes = Buffer.alloc(3 * MIB, "banger");
+      await vm.files.write("/root/in", bytes);
+      assert.deepEqual(Buffer.from(await vm.files.read("/root/in")), bytes);
+      await say("echo on the console > /dev/console");
+      const logs = await home.run(["vm", "logs", name]);
+      assert.match(logs.stdout, /on the console/);
+      const { host_rss_bytes } = await vm.stats();
+      assert.ok(host_rss_bytes > 0);
+    });
+
+    test("grows and is renamed while it runs", async () => {
+      const former = Number(await say("df -B1 --output=size / | tail -1"));
+      await vm.set({ diskBytes: 768 * MIB, name: `${name}-more` });
+      name = vm.name;
+      assert.ok(Number(await say("df -B1 --output=size / | tail -1")) > former + 200 * MIB);
+      assert.equal(await say("hostname"), name);
+    });
+
+    test("is stopped in order, started and restarted: its disk stays, its boot is another; a limit of speed holds", async () => {
+      const boots = [vm.info.boot_id];
+      await say("echo kept > /root/mark"); // not synced: an orderly stop does that
+      assert.equal((await home.run(["vm", "stop", name])).code, 0);
+      await vm.refresh();
+      assert.deepEqual([vm.state, vm.info.pid], ["stopped", null]);
+      const limited = await home.run(["vm", "set", name, "--disk-rate", "4M"]);
+      assert.match(limited.stdout, /speed +at most disk 4M\/s/, limited.stderr);
+      boots.push((await vm.start()).boot_id);
+      const slow = await writing8Mib();
+      assert.ok(slow > 1500, `8 MiB at 4 MiB/s took ${slow} ms`);
+      assert.equal(await say("cat /root/mark"), "kept");
+      await vm.stop();
+      await vm.set({ diskRate: null });
+      boots.push((await vm.start()).boot_id);
+      const free = await writing8Mib();
+      assert.ok(free < slow, `without a limit ${free} ms, with one ${slow} ms`);
+      await assert.rejects(vm.set({ diskRate: { bytesPerSecond: 4 * MIB } }), { code: "vm_wrong_state" });
+      boots.push((await vm.restart()).boot_id);
+      assert.equal(new Set(boots).size, 4);
+    });
+
+    test("is found again by a later daemon", async () => {
+      await home.killDaemon();
+      assert.equal((await begin()).code, 0);
+      const boot = vm.info.boot_id;
+      vm = (await (await home.connect()).get(name)).keep();
+      assert.deepEqual([vm.state, vm.info.boot_id], ["running", boot]);
+      assert.equal(await say("cat /root/mark"), "kept");
+    });
+
+    test("whose monitor is killed is recorded as stopped with the reason", async () => {
+      const killed = await home.run(["vm", "kill", name]);
+      assert.equal(killed.code, 0, killed.stderr);
+      await vm.refresh();
+      assert.equal(vm.state, "stopped");
+      assert.notEqual(vm.info.reason, null);
+    });
+
+    test("made only calls that the API describes, in its order", {
+      skip: title !== "the double",
+    }, async () => {
+      const folder = join(home.state, "vms", vm.id);
+      const calls = recordedCalls(folder);
+      const named = calls.map(({ method, path }) => `${method} ${path}`);
+      const looks = new Set(["GET /", "GET /vm/config"]); // a later daemon's, and the disk's place
+      assert.deepEqual(
+        named.filter((call) => !looks.has(call)),
+        [...START, "PATCH /drives/state", ...START, ...START, ...START],
+      );
+      assert.deepEqual(
+        calls.filter(({ status }) => status >= 300),
+        [],
+      );
+      assert.doesNotMatch(await readFile(join(folder, "vmm.log"), "utf8"), /answers wrongly/);
+    });
+
+    test("is deleted, and a second one, run and removed at once, leaves nothing either", async () => {
+      assert.equal((await home.run(["vm", "delete", name])).code, 0);
+      const ran = await home.run(["vm", "run", "--rm", "--driver", driver, "--", "uname", "-s"]);
+      assert.deepEqual([ran.code, ran.stdout], [0, "Linux\n"], ran.stderr);
+      assert.deepEqual(await (await home.connect()).list(), []);
+    });
+  });
+}
