@@ -8,6 +8,7 @@ import type { Paths } from "../host/paths.ts";
 import { KernelStore } from "../kernels/store.ts";
 import type { Driver } from "../vmm/driver.ts";
 import { makeDrivers } from "../vmm/drivers.ts";
+import { checkLimits } from "./limits.ts";
 import { checkArchitecture, checkNode } from "./machine.ts";
 import { checkDriver } from "./monitor.ts";
 import { guarded, type Row } from "./row.ts";
@@ -26,6 +27,7 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
     guarded("node", async () => checkNode()),
     guarded("driver", () => checkDriver(config.driver, driversHere(config, paths))),
     guarded("host tools", checkTools),
+    guarded("limits", checkLimits),
     guarded("image builds", checkImageBuilds),
     guarded("folders", () => checkFolders(paths)),
     guarded("free disk", () => checkFreeSpace(paths)),

@@ -22,6 +22,7 @@ export async function checkDriver(
     }
     const chosen = wanted === "auto" ? "" : " (chosen by the configuration)";
     const detail = `${name}/${status.accelerator}${chosen}: ${status.version}, ${status.why}${passedOver.join("")}`;
+    if (status.caution !== undefined) return warn("driver", detail, status.caution);
     return status.accelerator === "kvm"
       ? pass("driver", detail)
       : warn("driver", detail, "VMs work, several times slower than with KVM");

@@ -45,7 +45,8 @@ export async function buildTemplate(
   const disk = stateDiskFile(directory);
   await context.bootFiles.makeStateDisk(diskBytes, disk, work);
   const disks = { ...wanted.disks, state: disk };
-  const spec: LaunchSpec = { ...wanted, id: "template", directory, disks, template: true };
+  // Limits are the VM's own, each driver sets them when it restores.
+  const spec: LaunchSpec = { ...wanted, id: "template", directory, disks, diskRate: null, template: true };
   const machine = await driver.launch(spec, work.signal);
   checkpoint("warm.launched");
   try {

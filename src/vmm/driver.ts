@@ -17,6 +17,8 @@ export type DriverStatus =
       readonly version: string;
       readonly accelerator: Accelerator;
       readonly why: string;
+      /** What is doubtful about it, and what to do, for `banger doctor`. */
+      readonly caution?: string;
       /** It may be judged otherwise once there is more to judge by, see `AcceleratorChoice`. */
       readonly provisional?: boolean;
     }

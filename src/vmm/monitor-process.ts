@@ -6,10 +6,12 @@ import { open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { checkpoint } from "../core/checkpoints.ts";
+import { type GroupLimits, usableGroups } from "../host/control-groups.ts";
 import { endMarked } from "../host/marked-processes.ts";
 import { startTime } from "../host/processes.ts";
 import { childEnvironment, startDetached, workMark } from "../host/run.ts";
 import { bubblewrapArguments, type Confinement, usableBubblewrap } from "./jail/bubblewrap.ts";
+import { endLimits, limited } from "./jail/limits.ts";
 
 const ANSWER_MS = 20_000;
 const REFUSED_MS = 5;
@@ -26,6 +28,7 @@ export interface MonitorCommand {
   readonly program: string;
   readonly args: readonly string[];
   readonly confinement: Confinement;
+  readonly limits: GroupLimits;
   /** A command line that runs the jail, to prepare what it passes on. */
   readonly before?: readonly string[];
   /** It runs when nobody else wants the processor, and it is no VM: who finds it after a crash of the daemon ends it. */
@@ -54,14 +57,11 @@ export async function startMonitor<M>(
   signal: AbortSignal,
 ): Promise<M> {
   const folder = command.confinement.writable;
-  const bwrap = await usableBubblewrap();
+  const [bwrap] = await Promise.all([usableBubblewrap(), usableGroups()]);
   const plain = [command.program, ...command.args];
   const confined = bwrap ? [bwrap, ...bubblewrapArguments(withProgram(command), plain)] : plain;
-  const [program = "", ...args] = [
-    ...(command.background ? IDLE : []),
-    ...(command.before ?? []),
-    ...confined,
-  ];
+  const whole = [...(command.background ? IDLE : []), ...(command.before ?? []), ...confined];
+  const [program = "", ...args] = await limited(folder, command.limits, whole);
   const log = await open(join(folder, LOG), "w", 0o600);
   let child: ChildProcess & { readonly pid: number };
   try {
@@ -82,6 +82,7 @@ export async function startMonitor<M>(
     // By its mark: when a jail was killed from outside, what is in it lives on.
     await endMarked(MARK, folder);
     await ended(child);
+    await endLimits(folder);
     if (signal.aborted) throw error;
     throw new Error((await lastWords(folder)) || (error as Error).message, { cause: error });
   }
@@ -102,11 +103,12 @@ export async function endStrayMonitor(folder: string): Promise<void> {
   await removeEndpoints(folder);
 }
 
-/** Removes the sockets and pipes in a VM's folder: a monitor that was killed leaves them. */
+/** Removes the sockets and pipes in a VM's folder, and the monitor's control group: one that was killed leaves them. */
 export async function removeEndpoints(folder: string): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []); // deleted with its VM
   const endpoints = entries.filter((entry) => entry.isSocket() || entry.isFIFO());
   await Promise.all(endpoints.map((entry) => rm(join(folder, entry.name), { force: true })));
+  await endLimits(folder);
 }
 
 /** The last line of what a monitor wrote to its log; empty when there is none. */

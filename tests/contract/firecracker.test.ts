@@ -156,7 +156,7 @@ describe("the Firecracker driver", () => {
     const copy = it.keep(await it.driver.restore(it.spec, saved, signal));
     await copy.resume();
     assert.equal(await says(copy, "echo restored"), "restored\n");
-    assert.deepEqual(it.sequence().slice(before), ["PUT /snapshot/load", "PATCH /vm"]);
+    assert.deepEqual(it.sequence().slice(before), ["PUT /snapshot/load", "PATCH /drives/state", "PATCH /vm"]);
   });
 
   test("a limit of the disk's speed becomes buckets of the state disk, with a burst of its own or a tenth of a second's", async (t) => {

@@ -4,17 +4,25 @@
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { usableGroups } from "../../src/host/control-groups.ts";
 import type { Driver, LaunchSpec } from "../../src/vmm/driver.ts";
 import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { usableBubblewrap } from "../../src/vmm/jail/bubblewrap.ts";
+import { groupName } from "../../src/vmm/jail/limits.ts";
 import { qemuDriver } from "../../src/vmm/qemu/driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
 
+/** More than a monitor of the planted one's sizes may have, where control groups can be made. */
+const EXCESSES = {
+  "have more processes than its limit":
+    "perl -e 'for (1 .. 300) { my $p = fork; exit 1 unless defined $p; exec \"sleep\", 30 unless $p; push @p, $p } END { kill 9, @p }'",
+  "have more memory than its limit": "perl -e '$x = \"b\" x (1400 << 20)'",
+};
 const RESULTS = "attempts.txt";
 
 describe("a program in a monitor's place", async () => {
@@ -52,6 +60,7 @@ describe("a program in a monitor's place", async () => {
       "find other users' processes": `test "$(ls -d /proc/[0-9]* | wc -l)" -gt 8`,
       "have a capability": "! grep -q '^CapEff:.0*$' /proc/self/status",
       "be root": 'test "$(id -u)" = 0',
+      ...((await usableGroups()) ? EXCESSES : {}),
       "gain privileges by setuid programs": "! grep -q '^NoNewPrivs:.1$' /proc/self/status",
     });
     attempts = script.attempts;
@@ -87,6 +96,7 @@ describe("a program in a monitor's place", async () => {
   };
   for (const [name, driver] of Object.entries(drivers)) {
     test(`of ${name} reaches nothing but its VM`, async (t) => {
+      if (!(await usableGroups())) t.diagnostic("control groups cannot be made here: no limits are tried");
       if (!(await usableBubblewrap())) return t.skip("bubblewrap cannot be used here");
       const spec: LaunchSpec = await launchSpec(home, `vm-${name}`, "kvm");
       await assert.rejects(driver().launch(spec, quietly.signal), /ended at once|planted/);
@@ -96,6 +106,9 @@ describe("a program in a monitor's place", async () => {
         [],
       );
       assert.equal(reached.length, attempts.length, "every attempt was made");
+      const place = await usableGroups();
+      const group = place && join(place.pids, groupName(spec.directory));
+      assert.ok(group === null || !existsSync(group), "its control group is gone");
     });
   }
 });

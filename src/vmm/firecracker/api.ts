@@ -31,7 +31,11 @@ export interface Calls {
     readonly cache_type: "Unsafe" | "Writeback";
     readonly rate_limiter?: { readonly bandwidth: TokenBucket; readonly ops?: TokenBucket };
   };
-  "PATCH /drives/{drive_id}": { readonly drive_id: string; readonly path_on_host: string };
+  "PATCH /drives/{drive_id}": {
+    readonly drive_id: string;
+    readonly path_on_host?: string;
+    readonly rate_limiter?: { readonly bandwidth: TokenBucket; readonly ops: TokenBucket };
+  };
   "PUT /vsock": { readonly guest_cid: number; readonly uds_path: string };
   "PUT /entropy": Record<never, never>;
   "PUT /actions": { readonly action_type: "InstanceStart" };
@@ -61,7 +65,10 @@ const MEANING: Record<CallName, readonly [what: string, fix: string]> = {
     "attach a disk",
     "check that the image is whole: banger image pull gets it anew",
   ],
-  "PATCH /drives/{drive_id}": ["resize the disk", "stop and start the VM; it then sees the new size"],
+  "PATCH /drives/{drive_id}": [
+    "change the disk's size or speed",
+    "stop and start the VM; it then has what was set",
+  ],
   "PUT /vsock": [
     "make the channel to the guest's agent",
     "banger doctor checks the driver; --driver qemu needs no vsock",

@@ -78,6 +78,13 @@ function limiter({ bytesPerSecond, burstBytes, opsPerSecond }: RateLimit) {
   };
 }
 
+/** After a state was loaded: it has the limit of who saved it. A bucket of nothing is no limit. */
+export function changedLimit(rate: RateLimit | null): Call {
+  const none: TokenBucket = { size: 0, refill_time: 0 };
+  const rate_limiter = { bandwidth: none, ops: none, ...(rate && limiter(rate)) };
+  return { name: "PATCH /drives/{drive_id}", body: { drive_id: "state", rate_limiter } };
+}
+
 export const START: Call = { name: "PUT /actions", body: { action_type: "InstanceStart" } };
 
 /**

@@ -6,10 +6,11 @@ import { makeFifos, writeFifo } from "../../host/fifo.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
 import type { AcceleratorChoice } from "../accelerator.ts";
 import { type Driver, type LaunchSpec, type Machine, sharedDisks } from "../driver.ts";
+import { monitorLimits } from "../jail/limits.ts";
 import { startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
 import type { Call } from "./api.ts";
-import { configuration, FILES, SAVED, START } from "./boot.ts";
+import { changedLimit, configuration, FILES, SAVED, START } from "./boot.ts";
 import { connectMachine, type FirecrackerMachine, findMachine } from "./machine.ts";
 import { findFirecracker, probeFirecracker } from "./probe.ts";
 
@@ -77,7 +78,7 @@ export function firecrackerDriver({ program, accelerator }: FirecrackerSettings)
           resume_vm: false,
         },
       };
-      return start(spec, [load], [...sharedDisks(spec), folder], signal);
+      return start(spec, [load, changedLimit(spec.diskRate)], [...sharedDisks(spec), folder], signal);
     },
     adopt: async (handle) => {
       if (!isAlive(handle)) return null;
@@ -110,6 +111,7 @@ async function startFirecracker(
     // Its system call filter is on by default. "Info" is the level at which it tells that it ends, and why.
     args: ["--api-sock", FILES.api, "--id", spec.id, "--level", "Info", "--log-path", FILES.log],
     confinement: { writable: spec.directory, readOnly, devices: ["/dev/kvm"] },
+    limits: monitorLimits(spec),
     stdout: console.fd,
     background: spec.template === true,
   };

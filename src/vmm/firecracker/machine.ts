@@ -7,7 +7,7 @@ import { readFifo } from "../../host/fifo.ts";
 import { killProcess, residentBytes, signalInnermost } from "../../host/processes.ts";
 import { connectUnix } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
-import { endStrayMonitor, lastWords } from "../monitor-process.ts";
+import { endStrayMonitor, lastWords, removeEndpoints } from "../monitor-process.ts";
 import { type Call, call, describe, drivePath } from "./api.ts";
 import { FILES, SAVED } from "./boot.ts";
 import { ApiConnection } from "./http.ts";
@@ -61,8 +61,9 @@ export class FirecrackerMachine implements Machine {
       this.#log = (this.#log + chunk.toString("utf8")).slice(-KEPT_LOG);
     });
     const logged = new Promise((resolve) => log.once("close", resolve));
-    this.exited = Promise.all([connection.closed, logged]).then(() => {
+    this.exited = Promise.all([connection.closed, logged]).then(async () => {
       this.#gone.abort(new Error("Firecracker ended"));
+      await removeEndpoints(handle.directory).catch(() => {});
       return this.#explain();
     });
   }

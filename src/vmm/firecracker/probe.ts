@@ -39,13 +39,20 @@ export async function probeFirecracker(
   const choice = await accelerator();
   if (choice.accelerator !== "kvm")
     return refuse(`it needs KVM; here is ${choice.why}`, "use --driver qemu, which works without");
+  const newer = older(TESTED, version);
   const notes = [
-    older(TESTED, version) ? `; newer than ${TESTED}, which banger is tested with` : "",
+    newer ? `; newer than ${TESTED}, which banger is tested with` : "",
     (await usableBubblewrap())
       ? ""
       : "; bubblewrap is missing or not permitted, so it runs with its own filter only",
   ];
-  return { usable: true, version: `Firecracker ${version}`, ...choice, why: choice.why + notes.join("") };
+  return {
+    usable: true,
+    version: `Firecracker ${version}`,
+    ...choice,
+    why: choice.why + notes.join(""),
+    ...(newer && { caution: `should it misbehave: Firecracker ${TESTED}, or --driver qemu` }),
+  };
 }
 
 const REPLACE =

@@ -8,6 +8,7 @@ import { exists } from "../../host/files.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
 import type { AcceleratorChoice } from "../accelerator.ts";
 import { type Driver, type LaunchSpec, type Machine, type MachineHandle, sharedDisks } from "../driver.ts";
+import { monitorLimits } from "../jail/limits.ts";
 import { lastWords, removeEndpoints, startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
 import { kernelFile, type MemoryPlace, qemuArguments, tscFrequency } from "./arguments.ts";
@@ -124,6 +125,7 @@ async function start(
       readOnly: [kernelFile(spec.kernel), spec.initramfs, ...sharedDisks(spec)],
       devices: spec.accelerator === "kvm" ? ["/dev/kvm"] : [],
     },
+    limits: monitorLimits(spec),
     background: spec.template === true,
     ...(lend && { before: lend }),
     ...(state !== undefined && { inherited: state }),

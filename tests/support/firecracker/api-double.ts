@@ -125,7 +125,7 @@ export class ApiDouble {
         configured.drives.push(as<"PUT /drives/{drive_id}">());
         return;
       case "PATCH /drives/{drive_id}":
-        return this.#guest?.resized(as<"PATCH /drives/{drive_id}">().drive_id);
+        return this.#changeDrive(as<"PATCH /drives/{drive_id}">());
       case "PUT /vsock":
         configured.vsock = as<"PUT /vsock">();
         return this.#serveVsock(configured.vsock.uds_path);
@@ -140,6 +140,12 @@ export class ApiDouble {
       case "PUT /snapshot/load":
         return this.#load(as<"PUT /snapshot/load">());
     }
+  }
+
+  async #changeDrive({ drive_id, path_on_host }: Calls["PATCH /drives/{drive_id}"]): Promise<void> {
+    if (!this.#configured.drives.some((drive) => drive.drive_id === drive_id))
+      throw new Fault(`Unable to patch the block device: Invalid block device ID: ${drive_id}`);
+    if (path_on_host !== undefined) await this.#guest?.resized(drive_id);
   }
 
   async #start(): Promise<void> {

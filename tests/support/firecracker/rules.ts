@@ -26,6 +26,7 @@ const bucket = object(
   "refill_time",
   "size",
 );
+const limiter = object({ bandwidth: bucket, ops: bucket });
 const choice = (...values: string[]): Schema => ({ type: "string", enum: values });
 
 const BEFORE: readonly Phase[] = ["Not started"];
@@ -53,7 +54,7 @@ export const RULES: Record<CallName, Rule> = {
         is_root_device: flag,
         is_read_only: flag,
         cache_type: choice("Unsafe", "Writeback"),
-        rate_limiter: object({ bandwidth: bucket, ops: bucket }),
+        rate_limiter: limiter,
       },
       "drive_id",
       "is_root_device",
@@ -61,7 +62,7 @@ export const RULES: Record<CallName, Rule> = {
   },
   "PATCH /drives/{drive_id}": {
     phases: AFTER,
-    body: object({ drive_id: text, path_on_host: text }, "drive_id"),
+    body: object({ drive_id: text, path_on_host: text, rate_limiter: limiter }, "drive_id"),
   },
   "PUT /vsock": {
     phases: BEFORE,

@@ -1,0 +1,115 @@
+/** What banger says of Firecracker and of a host's KVM, through the command line: usable, or refused before anything is made. */
+import assert from "node:assert/strict";
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { Row } from "../../src/doctor/row.ts";
+import { DoubleHost } from "../support/double-host.ts";
+import { makeHome } from "../support/home.ts";
+import { type KvmLook, kvmHostMissing } from "../support/kvm-host.ts";
+
+const AARCH64 = 183;
+
+describe("Firecracker on a host", { skip: kvmHostMissing }, async () => {
+  const host = await DoubleHost.make({});
+  const home = await makeHome({ seeded: false });
+
+  const driverRow = async (look: KvmLook = "usable"): Promise<Row> => {
+    const said = JSON.parse((await host.run(home, ["doctor", "--json"], look)).stdout) as Row[];
+    return said.find(({ name }) => name === "driver") ?? assert.fail("no row for the driver");
+  };
+
+  /** A VM on it is refused, with words that fit, and nothing is there afterwards. */
+  async function refused(words: RegExp, hint: RegExp, look: KvmLook = "usable"): Promise<void> {
+    const ran = await host.run(home, ["vm", "run", "--driver", "firecracker", "--", "true"], look);
+    assert.equal(ran.code, 125, ran.stderr);
+    assert.match(ran.stderr, words);
+    assert.match(ran.stderr, hint);
+    assert.deepEqual(readdirSync(join(home.state, "vms")), []);
+  }
+
+  describe("with KVM", () => {
+    before(() => host.configure(home));
+    after(() => home.run(["daemon", "stop"]));
+
+    test("is what runs VMs, and doctor says why in one line", async () => {
+      const { state, detail } = await driverRow();
+      assert.equal(state, "pass");
+      assert.match(
+        detail,
+        /^firecracker\/kvm: Firecracker 1\.17\.0, hardware virtualization \(KVM, kvm_amd\)/,
+      );
+    });
+
+    test("that is newer than the tested one is used with a word of it", async () => {
+      host.plan({ version: "1.99.3" });
+      const { state, detail } = await driverRow();
+      assert.equal(state, "warn");
+      assert.match(detail, /Firecracker 1\.99\.3.*newer than 1\.17, which banger is tested with/);
+    });
+
+    test("that is too old is passed over, and refused when it is asked for", async () => {
+      host.plan({ version: "1.4.1" });
+      assert.match(
+        (await driverRow()).detail,
+        /not firecracker: Firecracker 1\.4\.1 is too old, 1\.5\.0 is needed/,
+      );
+      await refused(/Firecracker 1\.4\.1 is too old, 1\.5\.0 is needed/, /firecracker_bin/);
+    });
+
+    const folder = join(home.path, "programs");
+    const programs: Record<string, readonly [make: (path: string) => void, words: RegExp]> = {
+      missing: [() => {}, /does not exist/],
+      "a folder": [(path) => mkdirSync(path), /is not a file/],
+      "not executable": [(path) => writeFileSync(path, "", { mode: 0o644 }), /is not executable/],
+      "of another architecture": [
+        (path) => {
+          const head = Buffer.alloc(64);
+          head.write("\x7fELF\x02\x01\x01", "latin1");
+          head.writeUInt16LE(AARCH64, 18);
+          writeFileSync(path, head);
+          chmodSync(path, 0o755);
+        },
+        /is built for arm64, this host is x64/,
+      ],
+      "not Firecracker": [
+        (path) => writeFileSync(path, "#!/bin/sh\necho something else\n", { mode: 0o755 }),
+        /does not tell a version of Firecracker \(something else\)/,
+      ],
+    };
+    for (const [what, [make, words]] of Object.entries(programs)) {
+      test(`whose program is ${what} is refused`, async () => {
+        mkdirSync(folder, { recursive: true });
+        const path = join(folder, what.replaceAll(" ", "-"));
+        make(path);
+        host.configure(home, path);
+        assert.match((await driverRow()).detail, words);
+        await refused(words, /firecracker_bin/);
+      });
+    }
+
+    test("refuses what it does not have, before anything is made", async () => {
+      host.plan({});
+      host.configure(home);
+      for (const option of [["--nat"], ["--nested"], ["--net-rate", "10M"]]) {
+        const ran = await home.run(["vm", "create", "--driver", "firecracker", ...option]);
+        assert.notEqual(ran.code, 0);
+        assert.match(ran.stderr, /firecracker.*it does not have/s);
+        assert.ok(ran.stderr.includes(`leave out ${option[0]}`), ran.stderr);
+      }
+      assert.deepEqual(readdirSync(join(home.state, "vms")), []);
+    });
+  });
+
+  for (const [look, words] of [
+    ["denied", /\/dev\/kvm cannot be opened by this user/],
+    ["bare", /no hardware backend \(kvm_intel, kvm_amd\) is loaded/],
+  ] as const) {
+    test(`with a KVM that is ${look} is passed over, and refused when it is asked for`, async (t) => {
+      t.after(() => home.run(["daemon", "stop"]));
+      host.configure(home);
+      assert.match((await driverRow(look)).detail, words);
+      await refused(words, /use --driver qemu/, look);
+    });
+  }
+});
