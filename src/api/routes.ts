@@ -1,4 +1,5 @@
 /** Every route of the daemon, as data: the daemon registers handlers by name, OpenAPI is generated from it. */
+import { catalogsRoutes } from "./routes/catalogs.ts";
 import { cleaningRoutes } from "./routes/cleaning.ts";
 import { daemonRoutes } from "./routes/daemon.ts";
 import { filesRoutes } from "./routes/files.ts";
@@ -25,6 +26,7 @@ export const ROUTES = {
   ...imagesRoutes,
   ...kernelsRoutes,
   ...cleaningRoutes,
+  ...catalogsRoutes,
 } as const;
 
 export type RouteName = keyof typeof ROUTES;

@@ -3,6 +3,7 @@
  * derived from the schemas; docs/openapi.json is generated from them and tested to be current. Field names are snake_case on
  * the wire and stable.
  */
+export * from "./schemas/catalogs.ts";
 export * from "./schemas/cleaning.ts";
 export { errorBody } from "./schemas/common.ts";
 export * from "./schemas/daemon.ts";

@@ -1,7 +1,7 @@
 /**
  * Bundles: `tar.zst` files that carry an image or a kernel to another host. One holds manifest.json, then exactly the files
- * that it names, in its order: of an image `rootfs`, of a kernel `vmlinuz`, `modules.squashfs` and `boot/*.ko`, the latter
- * two if it has any. The same files give the same bytes: no times, owners or names of this host are in it.
+ * that it names, in its order: of an image `rootfs`, of a kernel `vmlinuz`, and `modules.squashfs` and `config` if it has
+ * them. The same files give the same bytes: no times, owners or names of this host are in it.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
@@ -25,7 +25,7 @@ const PIECE = 1024 * 1024;
 /** What a bundle of a kind may hold. */
 export const FILES: Readonly<Record<Kind, { readonly needed: string; readonly allowed: RegExp }>> = {
   image: { needed: "rootfs", allowed: /^rootfs$/ },
-  kernel: { needed: "vmlinuz", allowed: /^(vmlinuz|modules\.squashfs|boot\/\w[\w-]{0,63}\.ko)$/ },
+  kernel: { needed: "vmlinuz", allowed: /^(vmlinuz|modules\.squashfs|config)$/ },
 };
 
 const file = z.object({ name: z.string().max(100), size: z.int().nonnegative().max(MAX_BUNDLE), sha256 });
@@ -39,7 +39,7 @@ export const bundleManifest = z.object({
   digest: sha256,
   /** What the store keeps about it, such as an image's environment; checked by the store. */
   details: z.record(z.string(), z.unknown()),
-  files: z.array(file).min(1).max(300),
+  files: z.array(file).min(1).max(3),
 });
 export type BundleManifest = Readonly<z.infer<typeof bundleManifest>>;
 

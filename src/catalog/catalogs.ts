@@ -126,20 +126,8 @@ export class Catalogs {
    * @throws download_failed | bundle_* | no_space; what is in `folder` then is the caller's to remove
    */
   async fetch(offer: Offer, folder: string, work: Work): Promise<BundleManifest> {
-    const { url, sha256, size, catalog, name } = offer;
-    const downloads = join(this.#options.paths.cache, "downloads");
-    const target = join(downloads, `.tmp-${sha256}-${randomBytes(6).toString("hex")}`);
     using http = new HttpClient(this.#options.stallMs);
-    try {
-      work.report.stage("fetching", name);
-      const address = URL.parse(url, catalog);
-      if (!address) throw BangerError.of("download_failed", { url, reason: "it is no address" });
-      await download({ url: address, sha256, size }, downloads, target, http, work);
-      work.report.stage("unpacking", name);
-      return await readBundle(target, offer, folder, work.signal);
-    } finally {
-      await rm(target, { force: true });
-    }
+    return fetchBundle(offer, folder, this.#options.paths, http, work);
   }
 
   async #newest(
@@ -159,8 +147,7 @@ export class Catalogs {
 
   async #fetch(source: CatalogSource, work: Work): Promise<Catalog> {
     using http = new HttpClient(this.#options.stallMs);
-    const bytes = await fetchSmall(source.url, source.url, MAX_CATALOG, http, work);
-    const signature = await fetchSmall(`${source.url}.sig`, source.url, MAX_SIGNATURE, http, work);
+    const { bytes, signature } = await fetchCatalog(source.url, http, work);
     const catalog = await this.#checked(source, bytes, signature);
     const file = this.#file(source);
     await privateDirectory(join(file, ".."));
@@ -195,6 +182,39 @@ export class Catalogs {
     const name = createHash("sha256").update(url).digest("hex").slice(0, 32);
     return join(this.#options.paths.cache, "catalogs", `${name}.json`);
   }
+}
+
+/** @param folder as in `Catalogs.fetch`; null: it is only checked. @throws as `Catalogs.fetch` */
+export async function fetchBundle(
+  offer: Offer,
+  folder: string | null,
+  paths: Pick<Paths, "cache">,
+  http: HttpClient,
+  work: Work,
+): Promise<BundleManifest> {
+  const { url, sha256, size, catalog, name } = offer;
+  const downloads = join(paths.cache, "downloads");
+  const target = join(downloads, `.tmp-${sha256}-${randomBytes(6).toString("hex")}`);
+  try {
+    work.report.stage("fetching", name);
+    const address = URL.parse(url, catalog);
+    if (!address) throw BangerError.of("download_failed", { url, reason: "it is no address" });
+    await download({ url: address, sha256, size }, downloads, target, http, work);
+    work.report.stage("unpacking", name);
+    return await readBundle(target, offer, folder, work.signal);
+  } finally {
+    await rm(target, { force: true });
+  }
+}
+
+/** The two files of a catalog, not checked yet. @throws catalog_unreachable | catalog_too_large | catalog_signature_invalid */
+export async function fetchCatalog(
+  url: string,
+  http: HttpClient,
+  work: Work,
+): Promise<{ readonly bytes: Buffer; readonly signature: Buffer }> {
+  const bytes = await fetchSmall(url, url, MAX_CATALOG, http, work);
+  return { bytes, signature: await fetchSmall(`${url}.sig`, url, MAX_SIGNATURE, http, work) };
 }
 
 /** A catalog whose signature is its key's. @throws catalog_signature_invalid | catalog_malformed */

@@ -1,6 +1,6 @@
 /** Key files of who publishes catalogs. A private key is read and used here alone; it is in no argument and in no log. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { open, readFile, unlink, writeFile } from "node:fs/promises";
+import { open, readFile, stat, unlink, writeFile } from "node:fs/promises";
 import { BangerError } from "../core/errors.ts";
 import { parsePublicKey, publicKeyLine } from "../core/public-key.ts";
 
@@ -57,6 +57,16 @@ export async function readSigningKey(file: string): Promise<SigningKey> {
   const stated = beside === null ? publicKey : parsePublicKey(beside);
   if (!stated?.equals(publicKey)) throw unusable(file, `${file}.pub is the key of another one`);
   return { private: key, public: publicKey };
+}
+
+/** @throws signing_key_unusable */
+export async function readPublicKey(file: string): Promise<KeyObject> {
+  const info = await stat(file).catch((error: Error) => {
+    throw unusable(file, error.message, error);
+  });
+  const key = info.size > MAX_KEY_FILE ? null : parsePublicKey(await readFile(file, "utf8"));
+  if (!key) throw unusable(file, "it holds no ECDSA P-256 public key in PEM");
+  return key;
 }
 
 async function readPrivately(file: string): Promise<Buffer> {

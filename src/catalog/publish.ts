@@ -1,11 +1,11 @@
 /** Bundles and catalogs as files: for who hands out images and kernels. The folder can be copied to any static host as it is. */
 import type { KeyObject } from "node:crypto";
-import { mkdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { asBangerError, BangerError } from "../core/errors.ts";
 import { publicKeyLine } from "../core/public-key.ts";
 import type { Work } from "../core/stage.ts";
-import { temporaryName, writeFileAtomic } from "../host/files.ts";
+import { publishFile, temporaryName } from "../host/files.ts";
 import { type BundleContent, type BundleManifest, writeBundle } from "./bundle.ts";
 import { verifyCatalog } from "./catalogs.ts";
 import { type Catalog, type Entry, isEntryName, MAX_CATALOG } from "./document.ts";
@@ -14,8 +14,9 @@ import { isSigned, signBytes } from "./signature.ts";
 import { readBundle } from "./unbundle.ts";
 
 export const CATALOG = "catalog.json";
-/** Other users, such as a web server, may read what is published. */
+/** Other users, such as a web server, may read what is published, whatever the umask. */
 const PUBLIC_FILE = 0o644;
+const PUBLIC_FOLDER = 0o755;
 
 /** Checks what a store says about a bundle's content. @throws bundle_malformed */
 export type CheckBundle = (bundle: BundleManifest) => void;
@@ -44,7 +45,7 @@ export async function bundleInto(
   const temporary = temporaryName(join(folder, name));
   work.report.stage("bundling", name);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o755 });
+    await publicFolder(folder);
     const written = await writeBundle(content, temporary, work.signal, (done, total) =>
       work.report.progress({ done, total, unit: "bytes" }),
     );
@@ -52,6 +53,7 @@ export async function bundleInto(
     check(await readBundle(temporary, content, null, work.signal));
     const file = `${name}-${written.sha256}.tar.zst`;
     const path = join(folder, file);
+    await chmod(temporary, PUBLIC_FILE);
     await rename(temporary, path);
     return { path, file, ...written };
   } catch (error) {
@@ -133,9 +135,22 @@ async function writeCatalog(
   const signature = signBytes(bytes, key.private);
   // What is signed is what clients will accept, or nothing is written.
   verifyCatalog({ url: folder, public_key: publicKeyLine(key.public) }, bytes, Buffer.from(signature));
-  await writeFileAtomic(`${path}.sig`, `${signature}${former}`, PUBLIC_FILE);
-  await writeFileAtomic(path, bytes, PUBLIC_FILE);
-  await writeFileAtomic(`${path}.sig`, signature, PUBLIC_FILE);
+  await writePublic(`${path}.sig`, `${signature}${former}`);
+  await writePublic(path, bytes);
+  await writePublic(`${path}.sig`, signature);
+}
+
+function writePublic(path: string, content: string | Buffer): Promise<void> {
+  return publishFile(path, async (temporary) => {
+    await writeFile(temporary, content, { flag: "wx" });
+    await chmod(temporary, PUBLIC_FILE);
+  });
+}
+
+/** What is there keeps its mode. */
+async function publicFolder(path: string): Promise<void> {
+  const made = await mkdir(path, { recursive: true });
+  if (made !== undefined) await chmod(path, PUBLIC_FOLDER);
 }
 
 /**

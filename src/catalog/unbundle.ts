@@ -1,8 +1,8 @@
 /** Reads bundles: nothing but what their manifest names is accepted, and each file is what the manifest says it is. */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { constants, createZstdDecompress } from "node:zlib";
 import { type Member, shown } from "../archive/member.ts";
@@ -136,9 +136,7 @@ class Contents {
     }
     this.#hash = createHash("sha256");
     if (this.#folder === null) return;
-    const path = join(this.#folder, name);
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    this.#file = await open(path, "wx", 0o600);
+    this.#file = await open(join(this.#folder, name), "wx", 0o600);
   }
 
   async #data(chunk: Buffer): Promise<void> {

@@ -163,6 +163,21 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/image-export.ts")),
   },
   {
+    name: "image verify",
+    summary: "check that images here are what their digests say",
+    load: load(() => import("./commands/image-verify.ts")),
+  },
+  {
+    name: "image bundle",
+    summary: "write an image to a file that a catalog can name",
+    load: load(() => import("./commands/image-bundle.ts")),
+  },
+  {
+    name: "image publish",
+    summary: "put an image into your signed catalog",
+    load: load(() => import("./commands/image-publish.ts")),
+  },
+  {
     name: "image delete",
     aliases: ["image rm"],
     summary: "delete images that no VM uses",
@@ -201,6 +216,22 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/kernel-export.ts")),
   },
   { name: "kernel pull", summary: "obtain a kernel", load: load(() => import("./commands/kernel-pull.ts")) },
+  {
+    name: "catalog list",
+    aliases: ["catalog ls"],
+    summary: "the catalogs of config.toml, and how they are",
+    load: load(() => import("./commands/catalog-list.ts")),
+  },
+  {
+    name: "catalog verify",
+    summary: "check a catalog and every bundle of it",
+    load: load(() => import("./commands/catalog-verify.ts")),
+  },
+  {
+    name: "catalog keygen",
+    summary: "make a key to sign a catalog of your own with",
+    load: load(() => import("./commands/catalog-keygen.ts")),
+  },
   {
     name: "config show",
     summary: "every setting in effect, and where it comes from",
@@ -273,6 +304,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   vm: "virtual machines",
   image: "root filesystems",
   kernel: "kernels",
+  catalog: "signed lists of images and kernels",
   config: "the settings of config.toml",
   cache: "what can be made again",
   daemon: "the process that owns the VMs",

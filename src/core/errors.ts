@@ -329,7 +329,7 @@ export const CATALOGUE = {
     status: 404,
     exit: failure,
     message: "{kind} '{name}' is from a catalog, and none has it any more",
-    hint: "it goes on working; [[catalogs]] in config.toml names the catalogs",
+    hint: "it goes on working; banger catalog list shows the catalogs",
   },
   download_failed: {
     status: 502,
@@ -353,13 +353,13 @@ export const CATALOGUE = {
     status: 422,
     exit: failure,
     message: "the bundle {bundle} holds '{entry}', which it must not",
-    hint: "nothing of it was kept; docs/catalog.md says what is accepted",
+    hint: "nothing of it was kept; banger image bundle makes what is accepted",
   },
   bundle_malformed: {
     status: 422,
     exit: failure,
     message: "the bundle {bundle} is malformed: {problem}",
-    hint: "nothing of it was kept; docs/catalog.md says what is accepted",
+    hint: "nothing of it was kept; banger image bundle makes what is accepted",
   },
   bundle_architecture_wrong: {
     status: 422,
@@ -373,11 +373,17 @@ export const CATALOGUE = {
     message: "the bundle of '{name}' cannot be written to {path}: {reason}",
     hint: "nothing half-made was left there; check the folder and its free space",
   },
+  stored_damaged: {
+    status: 500,
+    exit: failure,
+    message: "{kind} '{name}' is not what its digest says: its files were changed or damaged on the disk",
+    hint: "delete the VMs that use it, banger {kind} delete {name}, and obtain it again",
+  },
   signing_key_unusable: {
     status: 400,
     exit: failure,
     message: "the key {file} cannot be used: {reason}",
-    hint: "docs/catalog.md tells how one is made",
+    hint: "banger catalog keygen FILE makes one",
   },
   // workspaces
   repository_unusable: {
@@ -586,9 +592,9 @@ export interface ErrorBody {
   /** Exit code a command should end with. */
   readonly exit: number;
   /** Extra facts for programs, e.g. `{ packages: [...] }`. */
-  readonly details?: Record<string, unknown>;
+  readonly details?: Record<string, unknown> | undefined;
   /** Operation in whose log the story stands. */
-  readonly operation?: string;
+  readonly operation?: string | undefined;
 }
 
 /** Every failure that a user can meet. Plain `Error` is for programmer mistakes only. */

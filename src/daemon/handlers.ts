@@ -3,6 +3,7 @@ import type { DaemonStatus } from "../api/schemas.ts";
 import { VERSION } from "../core/version.ts";
 import { listProcesses, signalProcess } from "../guest/index.ts";
 import type { VmContext } from "../vm/context.ts";
+import { catalogHandlers } from "./catalog-handlers.ts";
 import { cleaningHandlers } from "./cleaning-handlers.ts";
 import { serveExec } from "./exec-socket.ts";
 import { fileHandlers } from "./file-handlers.ts";
@@ -40,6 +41,7 @@ export function makeHandlers(services: Services): Handlers {
     ...imageHandlers(context, operations),
     ...kernelHandlers(context, operations),
     ...cleaningHandlers(context),
+    ...catalogHandlers(context, operations),
 
     getStatus: () => daemonStatus(context),
     // The answer is the last thing sent, and the connection closes with the process: the client then knows that it is gone.

@@ -39,6 +39,7 @@ export function imageHandlers(
         description: image.description,
         file: image.file?.path ?? null,
         origin: image.origin,
+        kernel: image.kernel,
         env: image.env,
         user: image.run.user,
         working_directory: image.run.workingDirectory,

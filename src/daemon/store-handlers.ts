@@ -41,7 +41,10 @@ export function storeHandlers(
     pullImage: async ({ body }) =>
       operations.start("image_pull", body.name, async (work) => {
         await context.readConfig();
-        await context.supplies.use(() => context.images.pull(body.name, work));
+        await context.supplies.use(async () => {
+          const { kernel } = await context.images.pull(body.name, work);
+          if (kernel !== null) await context.kernels.ensure(kernel, work);
+        });
       }),
     listKernels: async ({ query }) => {
       const here = (await context.kernels.list()).map((kernel) => kernelRow(context, kernel));

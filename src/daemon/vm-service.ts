@@ -114,7 +114,7 @@ export class VmService {
           id,
           name: request.name,
           image: request.image ?? config.default_image,
-          kernel: request.kernel ?? config.default_kernel,
+          kernel: request.kernel,
           driver: request.driver ?? config.driver,
           vcpu: request.vcpu,
           memoryMib: request.memory_mib,

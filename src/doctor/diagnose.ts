@@ -37,7 +37,7 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
     guarded("ssh include", () => checkSshInclude(paths, process.env.HOME ?? homedir())),
     guarded("VM defaults", async () => checkDefaults(config)),
     guarded("kernel", () => checkKernel(paths, config.default_kernel)),
-    guarded("image", () => checkImage(paths, config.default_image)),
+    guarded("image", () => checkImage(paths, config.default_image, undefined, config.catalogs)),
   ]);
   return rows.flat();
 }

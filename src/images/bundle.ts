@@ -7,7 +7,7 @@ import type { Catalogs, Offer } from "../catalog/catalogs.ts";
 import { hostArch } from "../catalog/document.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
-import { hashParts } from "../host/hash.ts";
+import { hashFile, hashParts } from "../host/hash.ts";
 import { type Image, Manifest } from "./manifest.ts";
 import { ROOTFS } from "./squashfs.ts";
 
@@ -75,6 +75,11 @@ export function checkImageBundle(bundle: BundleManifest): {
     });
   }
   return { details: details.data, sizeBytes: size };
+}
+
+/** Whether an image's file is what its digest says. */
+export async function isIntact(image: Image, signal: AbortSignal): Promise<boolean> {
+  return isDigestOf(image.digest, await hashFile(image.rootfs, signal), image);
 }
 
 /** A recipe's image has the digest of its file; that of others covers what they run, too. */

@@ -2,6 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { CreateVm, DaemonStatus, Operation, Vm, WaitFor } from "../api/schemas.ts";
 import { resolvePaths } from "../host/paths.ts";
+import { type Catalogs, catalogsOf } from "./catalogs.ts";
 import { type Cleaning, cleaning } from "./cleaning.ts";
 import { type ConnectOptions, dialler } from "./connect.ts";
 import { connectPort } from "./connect-port.ts";
@@ -64,6 +65,7 @@ export interface PublishOptions {
 export class Banger implements Disposable {
   readonly images: Images;
   readonly kernels: Kernels;
+  readonly catalogs: Catalogs;
   readonly cleaning: Cleaning;
   readonly operations: {
     list(): Promise<Operation[]>;
@@ -77,6 +79,7 @@ export class Banger implements Disposable {
     this.#transport = transport;
     this.images = imagesOf(transport);
     this.kernels = kernelsOf(transport);
+    this.catalogs = catalogsOf(transport);
     this.cleaning = cleaning(transport);
     this.operations = {
       list: () => transport.json("/v1/operations"),

@@ -1,5 +1,6 @@
 /** The stores of what VMs are made of, seen from a client. */
 import type { Image, ImageDetails, Operation } from "../api/schemas.ts";
+import { type Publishing, publishing } from "./catalogs.ts";
 import { type FollowOptions, perform } from "./operations.ts";
 import { segment, type Transport } from "./transport.ts";
 
@@ -12,7 +13,7 @@ export interface Store<T> {
 }
 
 /** The images. */
-export interface Images extends Store<Image> {
+export interface Images extends Store<Image>, Publishing {
   /** One that is here: by name, digest or unique beginning of its digest. @throws image_not_found | image_ambiguous */
   get(ref: string): Promise<ImageDetails>;
   /** Makes an image of a file or folder of this host. @returns the image */
@@ -51,6 +52,7 @@ export function imagesOf(transport: Transport): Images {
   const get = (ref: string) => transport.json<ImageDetails>(`/v1/images/${segment(ref)}`);
   return {
     ...storeOf<Image>(transport, "images"),
+    ...publishing(transport, "image"),
     get,
     import: async (path, { name, tag, ...following } = {}) => {
       const body = { path, ...(name !== undefined && { name }), ...(tag !== undefined && { tag }) };

@@ -1,5 +1,7 @@
 /** banger for programs: `import { Banger } from "banger"`. */
 export type {
+  Bundled,
+  CatalogStatus,
   DaemonStatus,
   FileEntry,
   FileEvent,
@@ -12,7 +14,9 @@ export type {
   OperationEvent,
   Part,
   Pruned,
+  Published,
   PublishedPort,
+  VerifiedCatalog,
   Vm,
   VmPorts,
   VmState,
@@ -22,6 +26,7 @@ export type {
 } from "../api/schemas.ts";
 export { BangerError, type ErrorCode } from "../core/errors.ts";
 export { Banger, type CreateOptions, type PublishOptions } from "./banger.ts";
+export type { Catalogs, PublicationOptions, Publishing } from "./catalogs.ts";
 export type { Cleaning } from "./cleaning.ts";
 export type { ConnectOptions } from "./connect.ts";
 export type { Copied, CopyOptions } from "./copy.ts";

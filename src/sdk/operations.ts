@@ -56,7 +56,7 @@ function outcome(operation: Operation, signal: AbortSignal | undefined): Operati
   if (operation.state === "succeeded") return operation;
   if (operation.state === "cancelled" && signal?.aborted) throw signal.reason;
   const error = operation.error
-    ? BangerError.fromBody(operation.error as Parameters<typeof BangerError.fromBody>[0])
+    ? BangerError.fromBody(operation.error)
     : BangerError.of("operation_cancelled", {
         what: `${operation.kind.replace("_", " ")} of ${operation.target}`,
       });

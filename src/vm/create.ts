@@ -20,7 +20,8 @@ export interface CreateRequest {
   /** Absent: a free two-word name is chosen. */
   readonly name: string | undefined;
   readonly image: string;
-  readonly kernel: string;
+  /** Absent: the one that the image is made for, else the default. */
+  readonly kernel: string | undefined;
   readonly driver: string;
   readonly vcpu: number;
   readonly memoryMib: number;
@@ -86,8 +87,9 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
   try {
     const publish = await context.ports.open(request.id, request.publish);
     undo.push(() => context.ports.close(request.id));
-    const kernel = await context.kernels.ensure(request.kernel, work);
     const image = await context.images.ensure(request.image, work);
+    const wantedKernel = request.kernel ?? image.kernel ?? context.config.default_kernel;
+    const kernel = await context.kernels.ensure(wantedKernel, work);
     await context.images.requireUnchanged(image);
     work.report.stage("creating", `${request.diskBytes / GIB}G disk`);
     const record = insertRecord(context, {

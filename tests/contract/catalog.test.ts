@@ -18,6 +18,7 @@ import type { Paths } from "../../src/host/paths.ts";
 import { imageBundle } from "../../src/images/bundle.ts";
 import { ImageStore } from "../../src/images/store.ts";
 import { fakeImage, Publisher } from "../support/catalog.ts";
+import type { StaticServer } from "../support/static-server.ts";
 import { temporaryFolder, temporaryPaths } from "../support/temporary.ts";
 
 const notices: string[] = [];
@@ -95,18 +96,18 @@ test("an image that was published arrives with its digest, its settings and its 
 
   const [one, two] = await Promise.all([store.ensure("app", work), store.ensure("app", work)]);
   assert.deepEqual(one, two);
-  assert.equal(publisher.asked.filter((file) => file.endsWith(".tar.zst")).length, 1);
+  assert.equal(publisher.server.asked.filter((file) => file.endsWith(".tar.zst")).length, 1);
   const facts = ({ digest, init, env, run, name }: typeof one) => ({ digest, init, env, run, name });
   assert.deepEqual(facts(one), facts(image));
   assert.deepEqual([one.source, one.kernel], ["catalog", "debian-cloud"]);
   assert.deepEqual(await readFile(one.rootfs), await readFile(image.rootfs));
   assert.deepEqual(await readdir(join(paths.cache, "downloads")), []);
 
-  publisher.asked.length = 0;
+  publisher.server.asked.length = 0;
   await store.ensure("app", work);
-  assert.deepEqual(publisher.asked, [], "one that is here asks nobody");
+  assert.deepEqual(publisher.server.asked, [], "one that is here asks nobody");
   await store.pull("app", work);
-  assert.deepEqual(publisher.asked.sort(), ["catalog.json", "catalog.json.sig"]);
+  assert.deepEqual(publisher.server.asked.sort(), ["catalog.json", "catalog.json.sig"]);
   const next = await publisher.image("app");
   assert.equal((await store.pull("app", work)).digest, next.digest, "again when the catalog has another");
   await publisher.sign({ ...(await publisher.catalog()), entries: [] });
@@ -204,15 +205,15 @@ describe("a catalog is refused, and nothing of it used, when", () => {
   test("its server is gone, answers an error, stalls or leads astray", async (t) => {
     for (const status of [404, 500, 403]) {
       await refused(t, "catalog_unreachable", async (publisher) => {
-        publisher.trouble = (_, reply) => !!reply.writeHead(status).end();
+        publisher.server.trouble = (_, reply) => !!reply.writeHead(status).end();
       });
     }
     await refused(t, "catalog_unreachable", async (publisher) => {
-      publisher.trouble = () => true;
+      publisher.server.trouble = () => true;
     });
     for (const location of ["http://192.0.2.1/catalog.json", "file:///etc/passwd", "catalog.json"]) {
       await refused(t, "catalog_unreachable", async (publisher) => {
-        publisher.trouble = (_, reply) => !!reply.writeHead(302, { location }).end();
+        publisher.server.trouble = (_, reply) => !!reply.writeHead(302, { location }).end();
       });
     }
   });
@@ -249,7 +250,8 @@ test("a catalog that cannot be reached is used as it was; a name that it had not
   const next = await publisher.image("other");
   await store.pull("other", work);
   await store.remove(await store.find("other"), () => {});
-  publisher.trouble = (_, reply, file) => file.startsWith("catalog.json") && !!reply.writeHead(503).end();
+  publisher.server.trouble = (_, reply, file) =>
+    file.startsWith("catalog.json") && !!reply.writeHead(503).end();
   notices.length = 0;
   assert.equal((await store.ensure("other", work)).digest, next.digest);
   assert.match(notices.join(), /503.*as it was last seen/);
@@ -295,15 +297,17 @@ describe("a bundle is refused, and nothing of it kept, when", () => {
         writeFile(path, bytes),
       );
       await refused(t, "bundle_size_wrong", /bytes where/, async (publisher) => {
-        publisher.trouble = (_, reply, file) => file.endsWith(".zst") && !!reply.writeHead(200).end(bytes);
+        publisher.server.trouble = (_, reply, file) =>
+          file.endsWith(".zst") && !!reply.writeHead(200).end(bytes);
       });
     }
   });
 
   test("its server has it not, breaks off, stalls, or leads astray", async (t) => {
-    const troubled = (reason: RegExp, trouble: Publisher["trouble"]) =>
+    const troubled = (reason: RegExp, trouble: StaticServer["trouble"]) =>
       refused(t, "download_failed", reason, async (publisher) => {
-        publisher.trouble = (request, reply, file) => file.endsWith(".zst") && trouble(request, reply, file);
+        publisher.server.trouble = (request, reply, file) =>
+          file.endsWith(".zst") && trouble(request, reply, file);
       });
     await troubled(/answers 404/, (_, reply) => !!reply.writeHead(404).end());
     await troubled(/nothing came/, () => true);
@@ -399,14 +403,14 @@ test("a redirect is followed", async (t) => {
   const { publisher, store } = await setting(t);
   const image = await publisher.image("app");
   const elsewhere = createServer((request, reply) => {
-    void fetch(`${publisher.origin}${request.url}?direct`).then(async (answer) =>
+    void fetch(`${publisher.server.origin}${request.url}?direct`).then(async (answer) =>
       reply.end(Buffer.from(await answer.arrayBuffer())),
     );
   }).listen(0, "127.0.0.1");
   t.after(() => elsewhere.close());
   await new Promise((resolve) => elsewhere.once("listening", resolve));
   const other = `http://127.0.0.1:${(elsewhere.address() as AddressInfo).port}`;
-  publisher.trouble = (request, reply) =>
+  publisher.server.trouble = (request, reply) =>
     !request.url?.includes("direct") && !!reply.writeHead(307, { location: `${other}${request.url}` }).end();
   assert.equal((await store.ensure("app", work)).digest, image.digest);
 });

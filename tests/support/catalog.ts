@@ -1,9 +1,6 @@
 /** A publisher of images on this machine: keys, a folder with a catalog, and a static server of it that a test can trouble. */
 import { randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { readFile, stat, writeFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type BundleContent, writeBundle } from "../../src/catalog/bundle.ts";
 import { makeKeyFiles, readSigningKey } from "../../src/catalog/keys.ts";
@@ -13,43 +10,33 @@ import { silent, type Work } from "../../src/core/stage.ts";
 import { hashFile } from "../../src/host/hash.ts";
 import { imageBundle } from "../../src/images/bundle.ts";
 import { type Image, NO_SETTINGS } from "../../src/images/manifest.ts";
+import { StaticServer } from "./static-server.ts";
 
 const work: Work = { report: silent, signal: new AbortController().signal };
 const NO_FACTS: EntryFacts = { distro: "debian", kernel: "", description: "made by a test" };
-
-/** Returns true when it has answered itself. */
-export type Trouble = (request: IncomingMessage, reply: ServerResponse, file: string) => boolean;
 
 export class Publisher implements AsyncDisposable {
   readonly folder: string;
   readonly publicKey: string;
   readonly keyFile: string;
-  readonly asked: string[] = [];
-  trouble: Trouble = () => false;
-  readonly #server = createServer((request, reply) => void this.#answer(request, reply));
+  readonly server: StaticServer;
 
-  private constructor(folder: string, keyFile: string, publicKey: string) {
+  private constructor(folder: string, keyFile: string, publicKey: string, server: StaticServer) {
     this.folder = folder;
     this.keyFile = keyFile;
     this.publicKey = publicKey;
+    this.server = server;
   }
 
   /** @param folder an existing one; the key lies beside it */
   static async start(folder: string): Promise<Publisher> {
     const keyFile = `${folder}.key`;
-    const publisher = new Publisher(folder, keyFile, await makeKeyFiles(keyFile));
-    publisher.#server.listen(0, "127.0.0.1");
-    await new Promise((resolve) => publisher.#server.once("listening", resolve));
-    return publisher;
-  }
-
-  get origin(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return new Publisher(folder, keyFile, await makeKeyFiles(keyFile), await StaticServer.start(folder));
   }
 
   /** Its entry in config.toml. */
   get source() {
-    return { url: `${this.origin}/${CATALOG}`, public_key: this.publicKey };
+    return { url: `${this.server.origin}/${CATALOG}`, public_key: this.publicKey };
   }
 
   /** Publishes what stands for an image: a root filesystem of random bytes. @returns the image */
@@ -101,23 +88,8 @@ export class Publisher implements AsyncDisposable {
     return file;
   }
 
-  async #answer(request: IncomingMessage, reply: ServerResponse): Promise<void> {
-    const name = new URL(request.url ?? "/", this.origin).pathname.slice(1);
-    this.asked.push(name);
-    if (this.trouble(request, reply, name)) return;
-    const path = join(this.folder, name);
-    const size = (await stat(path).catch(() => null))?.size;
-    if (size === undefined) {
-      reply.writeHead(404).end();
-      return;
-    }
-    reply.writeHead(200, { "content-length": size });
-    createReadStream(path).pipe(reply);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.server[Symbol.asyncDispose]();
   }
 }
 

@@ -64,7 +64,8 @@ async function seedHome(home: string): Promise<void> {
   for (const folder of SEEDED) await linkTree(join(seed, folder), join(home, folder));
 }
 
-async function linkTree(from: string, to: string): Promise<void> {
+/** Makes `to` a copy of a tree that shares its files. */
+export async function linkTree(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true, mode: 0o700 });
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)];

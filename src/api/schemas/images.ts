@@ -6,7 +6,12 @@ export const imageDetails = image
   .extend({
     description: z.string(),
     file: z.string().nullable().describe("a registered image: the file of this host that VMs use in place"),
-    origin: z.string().describe("a registry's image: the digest that its name stood for; else empty"),
+    origin: z
+      .string()
+      .describe(
+        "a registry's image: the digest that its name stood for; a catalog's: the sha256 of its bundle; else empty",
+      ),
+    kernel: z.string().nullable().describe("the kernel that a catalog's image is made for; null: any"),
     env: z.record(z.string(), z.string()).describe("environment of every process"),
     user: z.string().describe("who runs commands unless they say otherwise; empty: root"),
     working_directory: z

@@ -1,5 +1,6 @@
 /** Long work: its state and its events. */
 import { z } from "zod";
+import { bundled, published, verifiedCatalog } from "./catalogs.ts";
 import { errorBody, milliseconds, timestamp } from "./common.ts";
 import { importedImage } from "./images.ts";
 import { workspaceExport } from "./workspaces.ts";
@@ -51,17 +52,26 @@ export const operation = z
       "kernel_pull",
       "kernel_import",
       "kernel_export",
+      "bundle",
+      "publish",
+      "verify",
     ]),
-    target: z.string().describe("id of the VM, or name of the image or kernel, of an import the file"),
+    target: z
+      .string()
+      .describe(
+        "id of the VM, or name of the image or kernel, of an import the file, of a catalog its place",
+      ),
     state: operationState,
     stages: z.array(stage),
     progress: progress.nullable(),
     notices: z.array(z.string()),
     error: errorBody.nullable(),
     result: z
-      .union([workspaceExport, importedImage])
+      .union([workspaceExport, importedImage, bundled, published, verifiedCatalog])
       .nullable()
-      .describe("of workspace_export, image_import and image_register"),
+      .describe(
+        "of workspace_export, image_import, image_register, bundle, publish, and verify of a catalog",
+      ),
     created_at: timestamp,
     ended_at: timestamp.nullable(),
   })
