@@ -106,7 +106,28 @@ test("PowerShell's script registers a native completer and passes a word that is
     script,
     /\[System\.Management\.Automation\.CompletionResult\]::new\(\$value, \$value, 'ParameterValue', \$about\)/,
   );
-  const count = (character: string) => script.split(character).length;
-  assert.equal(count("{"), count("}"));
-  assert.equal(count("("), count(")"));
+  assert.equal(unbalanced(script), "");
+  const named = new Set([...script.matchAll(/\$(\w+)/g)].map((match) => match[1]));
+  const known = ["wordToComplete", "commandAst", "cursorPosition", "null", "_"];
+  const assigned = [...script.matchAll(/\$(\w+)(?:, \$(\w+))? = |foreach \(\$(\w+) in/g)].flatMap((match) =>
+    match.slice(1).filter(Boolean),
+  );
+  assert.deepEqual(
+    [...named].filter((name) => ![...known, ...assigned].includes(name ?? "")),
+    [],
+  );
 });
+
+/** What is left open, or closed by the wrong bracket, outside of PowerShell's strings and comments; empty when all is well. */
+function unbalanced(script: string): string {
+  const code = script.replace(/'(?:[^']|'')*'|"(?:[^"`]|`.)*"|#.*$/gms, (text) =>
+    text.startsWith("#") ? "" : "S",
+  );
+  const pairs: Readonly<Record<string, string>> = { ")": "(", "}": "{", "]": "[" };
+  const open: string[] = [];
+  for (const character of code) {
+    if ("({[".includes(character)) open.push(character);
+    else if (character in pairs && open.pop() !== pairs[character]) return `${open.join("")}${character}`;
+  }
+  return open.join("") + (/['"]/.exec(code)?.[0] ?? "");
+}
