@@ -11,8 +11,10 @@ import { benchDaemon } from "./daemon.ts";
 import { benchExec } from "./exec.ts";
 import { benchFirecracker } from "./firecracker.ts";
 import { benchImages } from "./images.ts";
+import { benchList } from "./list.ts";
 import type { Row } from "./measure.ts";
 import { makeBenchHome } from "./setting.ts";
+import { benchStop } from "./stop.ts";
 import { benchThroughput } from "./throughput.ts";
 import { benchVersion } from "./version.ts";
 import { benchSsh } from "./vm-ssh.ts";
@@ -26,6 +28,8 @@ const BENCHES = {
   ssh: benchSsh,
   workspace: benchWorkspace,
   copy: benchCopy,
+  list: benchList,
+  stop: benchStop,
   daemon: benchDaemon,
   images: benchImages,
   firecracker: benchFirecracker,
