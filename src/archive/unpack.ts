@@ -21,10 +21,14 @@ export interface UnpackOptions {
   readonly top?: Buffer;
   readonly onLeftOut?: (left: LeftOut) => void;
   readonly onMember?: (member: Member) => void;
+  /** Called when a file begins to be written under another name than its own, with that path. */
+  readonly onPart?: (path: Buffer) => void;
 }
 
 /** What the archive's owner may do with a file; never set-uid, set-gid or sticky. */
 const MODE_BITS = 0o777;
+/** Up to this size a file's content comes at once, so that nobody sees a part of it. */
+const AT_ONCE_BYTES = 16 * 1024;
 /** So much of the file system is left free, or the hundredth part of a small one. */
 const RESERVE_BYTES = 256 * 1024 * 1024;
 const CHECK_EVERY_BYTES = 32 * 1024 * 1024;
@@ -34,7 +38,7 @@ interface OpenFile {
   readonly fd: number;
   readonly folder: Folder;
   readonly name: Buffer;
-  /** Under which it is written when something stands at its name that it will replace. */
+  /** Under which it is written until it is whole; null for one that is written at once. */
   readonly temporary: Buffer | null;
   readonly member: Member;
 }
@@ -116,7 +120,7 @@ export class Unpacker implements MemberSink {
     const name = Buffer.from(path.at(-1) ?? "", "latin1");
     const folder = this.#beneath.parent(path);
     if (member.type === "directory") this.#makeDirectory(folder, name, path, member);
-    else if (member.type === "file") this.#file = this.#openFile(folder, name, member);
+    else if (member.type === "file") this.#file = this.#openFile(folder, name, path, member);
     else if (member.type === "symlink") {
       clear(folder, name);
       folder.makeSymlink(name, member.link);
@@ -133,11 +137,17 @@ export class Unpacker implements MemberSink {
     this.#directories.add(path, member.mode & MODE_BITS, member.mtimeNs);
   }
 
-  #openFile(folder: Folder, name: Buffer, member: Member): OpenFile {
+  #openFile(folder: Folder, name: Buffer, path: Components, member: Member): OpenFile {
     const found = folder.look(name);
     if (found?.isDirectory()) throw errno("EISDIR");
-    const temporary = found ? Buffer.from(`.banger-${randomBytes(8).toString("hex")}.part`) : null;
+    const part = found !== null || member.size > AT_ONCE_BYTES;
+    const temporary = part ? Buffer.from(`.banger-${randomBytes(8).toString("hex")}.part`) : null;
+    if (temporary) this.#options.onPart?.(this.#pathOf([...path.slice(0, -1), temporary.toString("latin1")]));
     return { fd: folder.create(temporary ?? name), folder, name, temporary, member };
+  }
+
+  #pathOf(path: Components): Buffer {
+    return Buffer.concat([Buffer.from(`${this.#root}/`), Buffer.from(path.join("/"), "latin1")]);
   }
 
   #makeHardLink(name: Buffer, path: Components, member: Member): void {

@@ -1,7 +1,7 @@
 /**
- * The moments between the steps of a VM's pipelines: where a crash leaves something half done. The pipelines say when they
- * pass one; nobody listens but the fault test (tests/vm/faults.test.ts), which kills daemon, monitor and client at each
- * and fails when one is not passed. A new step gets a new name here.
+ * The moments between the steps of what the daemon does: where a crash leaves something half done. The pipelines say when
+ * they pass one; nobody listens but the fault tests, which kill daemon, monitor and client at each and fail when one is not
+ * passed. A new step gets a new name here. These are the ones of a VM's life: tests/vm/faults.test.ts.
  */
 export const CHECKPOINTS = [
   "create.recorded",
@@ -38,7 +38,25 @@ export const CHECKPOINTS = [
 /** Those of templates, made and used: tests/vm/warm.test.ts. */
 export const WARM_CHECKPOINTS = ["warm.launched", "warm.saved", "warm.complete", "warm.borrowed"] as const;
 
-export type Checkpoint = (typeof CHECKPOINTS)[number] | (typeof WARM_CHECKPOINTS)[number];
+/** Files and archives into and out of guests: tests/vm/faults-transfers.test.ts. */
+export const COPY_CHECKPOINTS = ["upload.opened", "upload.sent", "download.opened", "download.sent"] as const;
+
+/** Obtaining what VMs are made of: tests/vm/faults-transfers.test.ts. */
+export const SUPPLY_CHECKPOINTS = [
+  "layer.arrived",
+  "store.begun",
+  "store.filled",
+  "store.placed",
+  "image.packing",
+  "build.running",
+  "kernel.downloaded",
+] as const;
+
+export type Checkpoint =
+  | (typeof CHECKPOINTS)[number]
+  | (typeof WARM_CHECKPOINTS)[number]
+  | (typeof COPY_CHECKPOINTS)[number]
+  | (typeof SUPPLY_CHECKPOINTS)[number];
 
 let listener: (point: Checkpoint) => void = () => {};
 

@@ -1,6 +1,7 @@
 /** Byte streams out of and into the guest that end with a verdict: file contents, archives, listings. */
 import type { Readable } from "node:stream";
 import { finished } from "node:stream/promises";
+import { checkpoint } from "../core/checkpoints.ts";
 import { ChannelReadable, ChannelWritable } from "./channels.ts";
 import { failureError } from "./failures.ts";
 import type { GuestEvent, RequestOf, ResponseOf } from "./operations.ts";
@@ -60,7 +61,9 @@ export async function download<N extends Download>(
     options,
   );
   const answer = await stream.response;
+  checkpoint("download.opened");
   const content = new ChannelReadable(stream.inflow(1), () => stream.cancel());
+  content.once("end", () => checkpoint("download.sent"));
   return { content, answer };
 }
 
@@ -98,8 +101,10 @@ export async function upload<N extends Upload>(
     options,
   );
   await stream.response;
+  checkpoint("upload.opened");
   const target = new ChannelWritable(stream.outflow, () => stream.cancel());
   await send(source, target);
+  checkpoint("upload.sent");
   return result.promise;
 }
 

@@ -8,6 +8,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import { allocatedBytes } from "./disk-usage.ts";
 import { exists, privateDirectory, writeFileAtomic } from "./files.ts";
@@ -99,8 +100,10 @@ export class ContentStore<Manifest> {
     await privateDirectory(this.folder);
     const temporary = join(this.folder, `.tmp-${randomBytes(8).toString("hex")}`);
     await mkdir(temporary, { mode: 0o700 });
+    checkpoint("store.begun");
     try {
       const { digest, manifest } = await make(temporary);
+      checkpoint("store.filled");
       const target = this.path(digest);
       const known = await this.get(digest);
       if (known) return known;
@@ -112,6 +115,7 @@ export class ContentStore<Manifest> {
         // Another process may have been faster; equal digest means equal content.
         if (!(await this.get(digest))) throw error;
       });
+      checkpoint("store.placed");
       return manifest;
     } finally {
       await rm(temporary, { recursive: true, force: true });

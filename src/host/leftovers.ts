@@ -4,15 +4,19 @@ import { join } from "node:path";
 import { endMarked } from "./marked-processes.ts";
 import type { Paths } from "./paths.ts";
 import { WORK_MARK } from "./run.ts";
+import { removeWorkFolders } from "./work-folder.ts";
 
 /** Deeper than anything is made: `cache/agent/<digest>/.tmp-…`. */
 const DEPTH = 3;
+/** mmdebstrap removes the tree that it was making in the folder for temporary files: up to some hundred MB. */
+const CLEAN_UP_MS = 20_000;
 
 /** Ends those programs, removes those files, and marks what this process starts from now on. Only for who holds the daemon's lock. */
 export async function clearLeftovers(paths: Paths): Promise<void> {
-  await endMarked(WORK_MARK, paths.state);
+  await endMarked(WORK_MARK, paths.state, CLEAN_UP_MS);
   process.env[WORK_MARK] = paths.state;
   for (const folder of [paths.state, paths.cache]) await removeTemporaries(folder);
+  await removeWorkFolders(paths.state);
 }
 
 /** Removes everything named `.tmp-…` in a folder and the folders in it; symbolic links are not followed. */

@@ -1,6 +1,7 @@
 /** Builds an image from a recipe: mmdebstrap → tar → sqfstar, in one pipe, without root. */
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { GIB } from "../core/units.ts";
@@ -10,6 +11,7 @@ import { hashFile } from "../host/hash.ts";
 import { npmReason } from "../host/npm.ts";
 import { ProcessError, runPipe } from "../host/run.ts";
 import { requireTools } from "../host/tools.ts";
+import { withWorkFolder } from "../host/work-folder.ts";
 import { sourceLines } from "./apt-sources.ts";
 import { hostMirrors } from "./host-mirrors.ts";
 import { failureReason, mmdebstrapArguments, SOURCE_DATE_EPOCH, stageOf } from "./mmdebstrap.ts";
@@ -60,20 +62,23 @@ export async function buildImage(
     const files = await npmFiles(recipe.npm, cache, scratch, work);
     const sources = sourceLines(mirrors, recipe.suite, recipe.components);
     const args = mmdebstrapArguments(recipe, mode, sources, files);
-    await runPipe(
-      ["env", [`SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`, "mmdebstrap", ...args]],
-      sqfstarCommand(mode, rootfs),
-      {
-        signal: work.signal,
-        // mmdebstrap's namespace cannot enter a private folder, so it must not start in one.
-        cwd: "/",
-        env: aptEnvironment(),
-        onStderrLine: (line) => {
-          const next = stageOf(line);
-          if (next !== null && next !== stage) begin(next);
+    await withWorkFolder((temporary) =>
+      runPipe(
+        ["env", [`SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`, "mmdebstrap", ...args]],
+        sqfstarCommand(mode, rootfs),
+        {
+          signal: work.signal,
+          // mmdebstrap's namespace cannot enter a private folder, so it must not start in one.
+          cwd: "/",
+          env: { ...aptEnvironment(), TMPDIR: temporary },
+          onStderrLine: (line) => {
+            const next = stageOf(line);
+            if (next !== null && next !== stage) begin(next);
+            if (next !== null) checkpoint("build.running");
+          },
+          onBytes: (done) => work.report.progress({ done, unit: "bytes" }),
         },
-        onBytes: (done) => work.report.progress({ done, unit: "bytes" }),
-      },
+      ),
     );
   } catch (error) {
     work.signal.throwIfAborted();

@@ -1,6 +1,7 @@
 /** Debian's own cloud kernel, obtained and verified by the host's apt, unpacked without root. */
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import {
@@ -53,6 +54,7 @@ export async function fetchDebianCloud(
       got = await download(join(scratch, "own"), apt, work);
       if (!got) throw new UnknownPackage(apt.complaint);
     }
+    checkpoint("kernel.downloaded");
     stage = "unpacking";
     work.report.stage("unpacking kernel", `${got.record.name} ${got.record.version}`);
     const root = join(scratch, "root");

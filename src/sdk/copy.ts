@@ -6,6 +6,7 @@ import type { Member } from "../archive/member.ts";
 import type { LeftOut } from "../archive/pack.ts";
 import { BangerError } from "../core/errors.ts";
 import { formatSize } from "../core/units.ts";
+import { UnfinishedFile } from "../host/unfinished-file.ts";
 import { type CopyTarget, copyTarget, type Look, ownName } from "./copy-target.ts";
 import type { Files } from "./files.ts";
 
@@ -67,12 +68,14 @@ export async function copyOut(
   const count = new Count(entry.type === "file" ? entry.size : undefined, options);
   const archive = await guest.downloadTar(source.path, { name, ...options });
   const { Unpacker } = await import("../archive/unpack.ts");
+  using unfinished = new UnfinishedFile();
   const unpacker = new Unpacker(folder, {
     top: Buffer.from(name),
     onMember: (member) => count.member(member),
+    onPart: (path) => unfinished.is(path),
     ...(options.onLeftOut && { onLeftOut: options.onLeftOut }),
   });
-  return count.explain(
+  return await count.explain(
     source.shown,
     async () => {
       try {

@@ -8,9 +8,10 @@ import { fileURLToPath } from "node:url";
 import type { Checkpoint } from "../../src/core/checkpoints.ts";
 import { startDaemon } from "../../src/host/daemon-process.ts";
 import { resolvePaths } from "../../src/host/paths.ts";
-import type { Banger } from "../../src/sdk/index.ts";
+import type { Banger, Sandbox } from "../../src/sdk/index.ts";
 import { LAUNCHER } from "./command.ts";
 import type { TestHome } from "./home.ts";
+import { assertSound } from "./soundness.ts";
 
 export const FOLDER_VARIABLE = "BANGER_TEST_FAULTS";
 export const ARMED = "armed";
@@ -22,11 +23,15 @@ export interface Fault {
 }
 
 const ENTRY = fileURLToPath(new URL("./fault-daemon.ts", import.meta.url));
+/** States of a VM that has a monitor. */
+const LIVE = ["starting", "running", "paused", "stopping"];
 const PATIENCE_MS = 60_000;
 
 export class Faults {
   readonly #home: TestHome;
   readonly #folder: string;
+  /** Where the daemon was killed. */
+  readonly killed = new Set<Checkpoint>();
 
   constructor(home: TestHome) {
     this.#home = home;
@@ -65,6 +70,38 @@ export class Faults {
     }
     rmSync(armed);
     assert.fail(`${point} was not passed, so no ${victim} was killed: ${left}`);
+  }
+
+  /** Has `act` cut off by the daemon's end at a point; returns a client of its successor once that has finished what was begun. */
+  async cutOff(point: Checkpoint, act: readonly string[]): Promise<Banger> {
+    this.arm({ point, victim: "daemon" });
+    assert.notEqual(await this.run(act), 0, `${point}: the client learns that the daemon is gone`);
+    this.assertHappened({ point, victim: "daemon" });
+    this.killed.add(point);
+    const banger = await this.connect();
+    await assertSound(banger, this.#home);
+    return banger;
+  }
+
+  /** Kills the VM's monitor while `act` is at a point; returns when that was noticed. */
+  async shoot(vm: Sandbox, point: Checkpoint, act: readonly string[]): Promise<void> {
+    this.arm({ point, victim: "monitor" });
+    await this.run(act);
+    this.assertHappened({ point, victim: "monitor" });
+    // What was asked for may have ended well before the monitor's end was noticed.
+    await untilHolds(
+      `${point}: noticed`,
+      this.#home.state,
+      async () => !LIVE.includes((await vm.refresh()).state),
+    );
+    await assertSound(await this.connect(), this.#home);
+  }
+
+  /** Kills the client that runs `act` at a point. */
+  async leave(point: Checkpoint, act: readonly string[]): Promise<void> {
+    this.arm({ point, victim: "client" });
+    assert.equal(await this.run(act), null, "killed");
+    this.assertHappened({ point, victim: "client" });
   }
 
   /** Runs a command line as the client that a fault may kill; what it says is of no interest. */

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { stripVTControlCharacters } from "node:util";
 
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 /** tmux drops command lines that are too long. */
 const KEYS_AT_ONCE = 256;
 

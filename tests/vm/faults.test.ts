@@ -13,27 +13,13 @@ const SMALL = ["--vcpu", "1", "--memory", "256M", "--disk-size", "256M"];
 
 /** The points of a pipeline, in order. */
 const pointsOf = (pipeline: string) => CHECKPOINTS.filter((point) => point.startsWith(`${pipeline}.`));
-const LIVE = ["starting", "running", "paused", "stopping"];
 /** Before these there is no monitor that a record knows. */
 const UNKNOWN_MONITOR: readonly Checkpoint[] = ["start.recorded", "start.spawned", "start.launched"];
 
 describe("killed at every checkpoint", async () => {
   const home = await makeHome();
   const faults = new Faults(home);
-  const killed = new Set<Checkpoint>();
   let size = 256;
-
-  /** Has `act` cut off by the daemon's end at a point; returns a client of its successor once that has finished what was begun. */
-  async function cutOff(point: Checkpoint, act: readonly string[]): Promise<Banger> {
-    const fault = { point, victim: "daemon" } as const;
-    faults.arm(fault);
-    assert.notEqual(await faults.run(act), 0, `${point}: the client learns that the daemon is gone`);
-    faults.assertHappened(fault);
-    killed.add(point);
-    const banger = await faults.connect();
-    await assertSound(banger, home);
-    return banger;
-  }
 
   async function make(banger: Banger, name: string): Promise<Sandbox> {
     assert.equal(await faults.run(["vm", "create", "--no-start", "--name", name, ...SMALL]), 0);
@@ -57,13 +43,13 @@ describe("killed at every checkpoint", async () => {
   test("the daemon", async () => {
     let banger = await faults.connect();
     for (const point of pointsOf("create")) {
-      banger = await cutOff(point, ["vm", "create", "--no-start", "--name", "box", ...SMALL]);
+      banger = await faults.cutOff(point, ["vm", "create", "--no-start", "--name", "box", ...SMALL]);
       assert.deepEqual(await banger.list(), [], `${point}: nothing remains of a VM that was being made`);
     }
     let vm = await make(banger, "box");
 
     for (const point of pointsOf("start")) {
-      banger = await cutOff(point, ["vm", "start", "box"]);
+      banger = await faults.cutOff(point, ["vm", "start", "box"]);
       vm = await banger.get("box");
       assert.equal(vm.state, UNKNOWN_MONITOR.includes(point) ? "stopped" : "running", point);
       if (vm.state === "running") await vm.exec(["true"]);
@@ -71,14 +57,14 @@ describe("killed at every checkpoint", async () => {
     }
 
     for (const point of pointsOf("set")) {
-      banger = await cutOff(point, change(vm.name));
+      banger = await faults.cutOff(point, change(vm.name));
       vm = await banger.get(vm.id);
       assert.equal(vm.state, "running");
       await assertChanged(vm);
     }
 
     for (const point of pointsOf("pause")) {
-      banger = await cutOff(point, ["vm", "pause", vm.name]);
+      banger = await faults.cutOff(point, ["vm", "pause", vm.name]);
       vm = await banger.get(vm.id);
       assert.equal(vm.state, point === "pause.recorded" ? "paused" : "running", point);
       await vm.resume();
@@ -86,7 +72,7 @@ describe("killed at every checkpoint", async () => {
     }
     for (const point of pointsOf("resume")) {
       await vm.pause();
-      banger = await cutOff(point, ["vm", "resume", vm.name]);
+      banger = await faults.cutOff(point, ["vm", "resume", vm.name]);
       vm = await banger.get(vm.id);
       assert.equal(vm.state, point === "resume.recorded" ? "running" : "paused", point);
       await vm.resume();
@@ -97,7 +83,7 @@ describe("killed at every checkpoint", async () => {
       await home.killDaemon();
       faults.arm({ point, victim: "daemon" });
       await assert.rejects(faults.connect(), { code: "daemon_start_failed" });
-      killed.add(point);
+      faults.killed.add(point);
       banger = await faults.connect();
       await assertSound(banger, home);
       vm = await banger.get(vm.id);
@@ -107,7 +93,7 @@ describe("killed at every checkpoint", async () => {
     for (const point of pointsOf("stop")) {
       if (vm.state !== "running") await vm.start();
       await vm.files.write("/root/unsynced", point);
-      banger = await cutOff(point, ["vm", "stop", vm.name]);
+      banger = await faults.cutOff(point, ["vm", "stop", vm.name]);
       vm = await banger.get(vm.id);
       assert.equal(vm.state, "stopped", point);
       await vm.start();
@@ -115,7 +101,7 @@ describe("killed at every checkpoint", async () => {
     }
 
     for (const point of pointsOf("delete")) {
-      banger = await cutOff(point, ["vm", "delete", vm.name]);
+      banger = await faults.cutOff(point, ["vm", "delete", vm.name]);
       assert.deepEqual(await banger.list(), [], `${point}: the deletion is finished`);
       vm = await make(banger, "box");
     }
@@ -126,17 +112,7 @@ describe("killed at every checkpoint", async () => {
     const banger = await faults.connect();
     const vm = await make(banger, "box");
     const shoot = async (point: Checkpoint, act: readonly string[]) => {
-      const fault = { point, victim: "monitor" } as const;
-      faults.arm(fault);
-      await faults.run(act);
-      faults.assertHappened(fault);
-      // What was asked for may have ended well before the monitor's end was noticed.
-      await untilHolds(
-        `${point}: noticed`,
-        home.state,
-        async () => !LIVE.includes((await vm.refresh()).state),
-      );
-      await assertSound(banger, home);
+      await faults.shoot(vm, point, act);
       return vm.refresh();
     };
     for (const point of pointsOf("start").slice(1)) {
@@ -166,16 +142,10 @@ describe("killed at every checkpoint", async () => {
 
   test("the client: a `run` is undone, everything else goes on", async () => {
     const banger = await faults.connect();
-    const leave = async (point: Checkpoint, act: readonly string[]) => {
-      const fault = { point, victim: "client" } as const;
-      faults.arm(fault);
-      assert.equal(await faults.run(act), null, "killed");
-      faults.assertHappened(fault);
-    };
     for (const [index, point] of [...pointsOf("create"), ...pointsOf("start")].entries()) {
       // After its creation a VM of `run` without --rm stays.
       const rm = index % 2 === 0 || point === "start.running" ? ["--rm"] : [];
-      await leave(point, ["vm", "run", ...rm, ...SMALL, "--", "sleep", "1000"]);
+      await faults.leave(point, ["vm", "run", ...rm, ...SMALL, "--", "sleep", "1000"]);
       await untilHolds(`${point}: no VM`, join(home.state, "vms"), async () => {
         await settled(banger);
         return (await banger.list()).length === 0;
@@ -183,20 +153,20 @@ describe("killed at every checkpoint", async () => {
       assert.deepEqual(await assertSound(banger, home), [], point);
     }
     const vm = await make(banger, "box");
-    await leave("start.spawned", ["vm", "start", "box"]);
+    await faults.leave("start.spawned", ["vm", "start", "box"]);
     await assertSound(banger, home);
     assert.equal((await vm.refresh()).state, "running");
-    await leave("set.recorded", change("box"));
+    await faults.leave("set.recorded", change("box"));
     await assertSound(banger, home);
     await assertChanged(vm);
-    await leave("stop.recorded", ["vm", "stop", vm.name]);
+    await faults.leave("stop.recorded", ["vm", "stop", vm.name]);
     await assertSound(banger, home);
     assert.equal((await vm.refresh()).state, "stopped");
-    await leave("delete.recorded", ["vm", "delete", vm.name]);
+    await faults.leave("delete.recorded", ["vm", "delete", vm.name]);
     assert.deepEqual(await assertSound(banger, home), []);
   });
 
   test("none was left out", () => {
-    assert.deepEqual([...killed].sort(), [...CHECKPOINTS].sort());
+    assert.deepEqual([...faults.killed].sort(), [...CHECKPOINTS].sort());
   });
 });

@@ -2,6 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { checkpoint } from "../../core/checkpoints.ts";
 import { BangerError } from "../../core/errors.ts";
 import type { Work } from "../../core/stage.ts";
 import { requireSpace } from "../../disk/free-space.ts";
@@ -93,6 +94,7 @@ async function plannedTree(
 async function* counted(tar: AsyncGenerator<Buffer>, plan: Plan, work: Work): AsyncGenerator<Buffer> {
   let done = 0;
   for await (const chunk of tar) {
+    if (done === 0) checkpoint("image.packing");
     done += chunk.length;
     work.report.progress({ done: Math.min(done, plan.bytes), total: plan.bytes, unit: "bytes" });
     yield chunk;

@@ -8,6 +8,7 @@ import { createReadStream } from "node:fs";
 import { open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { checkpoint } from "../../core/checkpoints.ts";
 import type { Work } from "../../core/stage.ts";
 import { ContentStore } from "../../host/content-store.ts";
 import { SharedWork } from "../../host/shared-work.ts";
@@ -119,6 +120,7 @@ export class LayerStore {
       const { tar, bytes } = await this.#index(unclosed(chunks), join(folder, "index"));
       await drain(chunks);
       blob.check();
+      checkpoint("layer.arrived");
       await rename(partial, join(folder, "blob"));
       return { layout: 1, digest: wanted.digest, diffId: tar, sizeBytes: wanted.size, unpackedBytes: bytes };
     } catch (error) {
