@@ -9,7 +9,10 @@
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define HIGH 10
 
 static bool copy_data(int from, int to)
 {
@@ -29,40 +32,71 @@ static bool copy_data(int from, int to)
     return errno == ENXIO && lseek(to, 0, SEEK_SET) == 0; /* nothing but a hole is left */
 }
 
-/* A copy of the file, of `size` bytes if that is not 0, as descriptor `fd`. */
-static bool copy_file(const char *path, long long size, int fd)
+/* Opens the file, makes an empty place of its size as descriptor `fd`, which exec does not close. -1 = told. */
+static int prepare(const char *path, long long size, int fd)
 {
     struct stat st;
     int from = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (from < 0 || fstat(from, &st) != 0) {
         fprintf(stderr, "open %s: %s\n", path, strerror(errno));
-        return false;
+        return -1;
     }
     if (size != 0 && st.st_size != size) {
         fprintf(stderr, "%s has %lld bytes, not %lld: it is damaged\n", path, (long long)st.st_size, size);
-        return false;
+        return -1;
     }
     int copy = memfd_create("banger", MFD_CLOEXEC);
-    if (copy < 0 || ftruncate(copy, st.st_size) != 0 || !copy_data(from, copy)) {
-        fprintf(stderr, "copy %s: %s\n", path, strerror(errno));
-        return false;
+    /* Out of the way of the descriptors that are passed on. */
+    int high = fcntl(from, F_DUPFD_CLOEXEC, HIGH), high_copy = fcntl(copy, F_DUPFD_CLOEXEC, HIGH);
+    if (high < 0 || high_copy < 0 || ftruncate(copy, st.st_size) != 0 || dup2(high_copy, fd) < 0) {
+        fprintf(stderr, "make room for %s: %s\n", path, strerror(errno));
+        return -1;
     }
-    /* First out of the way, lest one of the two is `fd` itself; the copy that stays is not closed by exec. */
-    int high = fcntl(copy, F_DUPFD_CLOEXEC, 10);
-    close(copy);
-    close(from);
-    if (high < 0 || dup2(high, fd) < 0) {
-        fprintf(stderr, "pass on %s: %s\n", path, strerror(errno));
-        return false;
+    close(high_copy);
+    if (from != fd)
+        close(from);
+    if (copy != fd)
+        close(copy);
+    return high;
+}
+
+static int copy_or_tell(const char *path, int from, int to)
+{
+    if (copy_data(from, to))
+        return 0;
+    fprintf(stderr, "copy %s: %s\n", path, strerror(errno));
+    return 1;
+}
+
+/* Copies beside the command, as nobody's child: the command would not know it. */
+static int copy_beside(const char *path, int from, int to)
+{
+    pid_t pid = fork();
+    if (pid < 0) {
+        fprintf(stderr, "fork: %s\n", strerror(errno));
+        return 1;
     }
-    close(high);
-    return true;
+    if (pid == 0) {
+        if (fork() != 0)
+            _exit(0);
+        int r = copy_or_tell(path, from, to);
+        if (r == 0 && write(LEND_DONE_FD, "k", 1) != 1)
+            r = 1;
+        _exit(r);
+    }
+    waitpid(pid, NULL, 0);
+    return 0;
 }
 
 int lend(const char *state, const char *memory, const char *bytes, char **command)
 {
-    if (!copy_file(state, 0, LEND_STATE_FD) || !copy_file(memory, strtoll(bytes, NULL, 10), LEND_MEMORY_FD))
+    int from = prepare(state, 0, LEND_STATE_FD);
+    if (from < 0 || copy_or_tell(state, from, LEND_STATE_FD) != 0)
         return 1;
+    from = prepare(memory, strtoll(bytes, NULL, 10), LEND_MEMORY_FD);
+    if (from < 0 || copy_beside(memory, from, LEND_MEMORY_FD) != 0)
+        return 1;
+    close(LEND_DONE_FD);
     execvp(command[0], command);
     fprintf(stderr, "run %s: %s\n", command[0], strerror(errno));
     return 1;

@@ -3,10 +3,12 @@
 #define BANGER_LEND_H
 
 /* The copies lie in memory and have no name in any filesystem; holes take nothing. `command` inherits them, open, as the
- * descriptors below. `bytes` is the size that the memory must have. Returns only on failure, told on standard error. */
+ * descriptors below. `bytes` is the size that the memory must have; it is filled while the command starts, and then one byte is
+ * written to LEND_DONE_FD, which the command does not get. Returns only on failure, told on standard error. */
 int lend(const char *state, const char *memory, const char *bytes, char **command);
 
 #define LEND_STATE_FD 3
 #define LEND_MEMORY_FD 4
+#define LEND_DONE_FD 5
 
 #endif

@@ -34,6 +34,8 @@ export interface OpenOptions {
   readonly signal?: AbortSignal;
   /** Longest time until HELLO. */
   readonly timeoutMs?: number;
+  /** No host ever left the agent in the middle of a frame: it is told less, which saves a moment. */
+  readonly idle?: boolean;
 }
 
 export interface RequestOptions {
@@ -47,7 +49,7 @@ export interface RequestOptions {
  */
 export async function openGuest(duplex: Duplex, options: OpenOptions = {}): Promise<GuestSession> {
   const session = new GuestSession(duplex);
-  const { signal, timeoutMs } = options;
+  const { signal, timeoutMs, idle } = options;
   const abort = () => session.fail(abortReason(signal));
   const timer = timeoutMs
     ? setTimeout(() => session.fail(unreachable(`no answer within ${timeoutMs} ms`)), timeoutMs)
@@ -55,7 +57,7 @@ export async function openGuest(duplex: Duplex, options: OpenOptions = {}): Prom
   signal?.addEventListener("abort", abort, { once: true });
   if (signal?.aborted) abort();
   try {
-    await session.start();
+    await session.start(idle);
     return session;
   } finally {
     clearTimeout(timer);
@@ -129,8 +131,8 @@ export class GuestSession {
   }
 
   /** Sends padding and mark, and waits for HELLO. */
-  async start(): Promise<void> {
-    if (this.#sync) this.#write(this.#sync.greeting);
+  async start(idle = false): Promise<void> {
+    if (this.#sync) this.#write(this.#sync.greeting(idle));
     await this.#hello.promise;
   }
 

@@ -17,9 +17,9 @@ export class Sync {
   #tail: Buffer = Buffer.alloc(0);
   #skipped = 0;
 
-  /** Padding, mark and nonce. */
-  get greeting(): Buffer {
-    return Buffer.concat([Buffer.alloc(PADDING_SIZE), this.#wanted]);
+  /** Padding, mark and nonce. @param idle no frame can be unfinished at the agent: one all-zero header is enough */
+  greeting(idle = false): Buffer {
+    return Buffer.concat([Buffer.alloc(idle ? HEADER_SIZE : PADDING_SIZE), this.#wanted]);
   }
 
   /** Takes received bytes. Returns what follows the agent's mark and nonce, or null when they have not come yet. @throws guest_protocol */

@@ -42,7 +42,14 @@ export async function boot(
   for (const [index, limit] of limits.entries()) {
     work.report.stage("booting", index === 0 ? `${driver.name}/${spec.accelerator}` : "second attempt");
     const machine = await driver.launch(index === 0 ? spec : asItCame(spec), work.signal);
-    const up = await untilHello(context, spec.id, machine, (live, signal) => live.open(signal), limit, work);
+    const up = await untilHello(
+      context,
+      spec.id,
+      machine,
+      (live, signal) => live.open(signal, true),
+      limit,
+      work,
+    );
     if (up) return { ...up, attempts: index + 1 };
     context.log.warn({ vm: spec.id, limit }, "boot watchdog fired");
     if (index === 0)
@@ -70,7 +77,8 @@ export async function goOn(
   const [limit] = WATCHDOG_MS[spec.accelerator];
   work.report.stage(kind === "warm" ? "starting warm" : "restoring", `${driver.name}/${spec.accelerator}`);
   const machine = await driver.restore(spec, folder, work.signal);
-  const up = await untilHello(context, spec.id, machine, greet, limit, work);
+  const open = (live: LiveVm, signal: AbortSignal) => greet(live, signal, kind === "warm");
+  const up = await untilHello(context, spec.id, machine, open, limit, work);
   if (up) return { ...up, attempts: 1 };
   throw noSign([limit]);
 }
@@ -100,9 +108,9 @@ async function untilHello(
 }
 
 /** Opens the session of a guest that may stand still: a restored one does, until it is let go on. */
-export async function greet(live: LiveVm, signal: AbortSignal): Promise<GuestSession> {
+export async function greet(live: LiveVm, signal: AbortSignal, idle = false): Promise<GuestSession> {
   await live.machine.resume();
-  return live.open(signal);
+  return live.open(signal, idle);
 }
 
 /** Ends a VM's machine. */

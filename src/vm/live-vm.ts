@@ -49,9 +49,12 @@ export class LiveVm {
     return this.#session;
   }
 
-  /** Opens the session with a limit of the caller's: for the first hello of a boot. */
-  open(signal: AbortSignal): Promise<GuestSession> {
-    const session = this.#open(signal);
+  /**
+   * Opens the session with a limit of the caller's.
+   * @param idle for the first session of a boot, or of a copy whose former ones had ended in order: see `OpenOptions`
+   */
+  open(signal: AbortSignal, idle = false): Promise<GuestSession> {
+    const session = this.#open(signal, idle);
     this.#session = session;
     session.then(
       (opened) => {
@@ -63,14 +66,14 @@ export class LiveVm {
     return session;
   }
 
-  async #open(signal: AbortSignal): Promise<GuestSession> {
+  async #open(signal: AbortSignal, idle: boolean): Promise<GuestSession> {
     const channel = await this.machine.connectAgent();
     const gone = this.exited.then((exit) => {
       throw BangerError.of("guest_unreachable", { reason: exit.reason });
     });
     gone.catch(() => {}); // only the race below cares
     try {
-      return await Promise.race([openGuest(channel, { signal }), gone]);
+      return await Promise.race([openGuest(channel, { signal, idle }), gone]);
     } catch (error) {
       channel.destroy();
       throw signal.aborted ? error : await this.explain(error);

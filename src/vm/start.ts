@@ -62,9 +62,9 @@ async function startWithPorts(
   const config = await context.readConfig(); // a file that cannot be used is told before anything is booted
   const identity = hostIdentity(context.ssh);
   identity.catch(() => {}); // it is awaited when the guest is there
-  const { driver, spec, status } = await prepare(context, vm, work);
+  const { driver, spec, status, publicKey } = await prepare(context, vm, work);
   const fresh = vm.startedAt === null && saved === undefined && !cold;
-  const candidate = fresh ? { vm, driver, spec, monitor: status.version } : null;
+  const candidate = fresh ? { vm, driver, spec, monitor: status.version, publicKey } : null;
   context.vms.update(vm.id, {
     state: "starting",
     reason: null,
@@ -173,10 +173,11 @@ interface Prepared {
   readonly driver: Driver;
   readonly spec: LaunchSpec;
   readonly status: Selected["status"];
+  readonly publicKey: string | null;
 }
 
 async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Prepared> {
-  const [image, kernel, { driver, status }] = await Promise.all([
+  const [image, kernel, { driver, status }, publicKey] = await Promise.all([
     context.images.get(vm.imageDigest),
     context.kernels.get(vm.kernelDigest),
     context.drivers.select(vm.driver),
@@ -200,7 +201,7 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
     nested: vm.nested,
     diskRate: vm.diskRate,
   };
-  return { driver, spec, status };
+  return { driver, spec, status, publicKey };
 }
 
 async function settle(session: GuestSession, work: Work): Promise<void> {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
 import { copySparsely } from "../disk/state-disk.ts";
-import { type GuestSession, openGuest, sync, waitSystem } from "../guest/index.ts";
+import { type GuestSession, openGuest, startProcess, sync, waitSystem } from "../guest/index.ts";
 import type { Driver, LaunchSpec, Machine } from "../vmm/driver.ts";
 import { configureGuest } from "./configure.ts";
 import type { VmContext } from "./context.ts";
@@ -23,6 +23,8 @@ export interface WarmRequest {
   /** Of the VM that wanted it; folder and disk are replaced. */
   readonly spec: LaunchSpec;
   readonly diskBytes: number;
+  /** banger's key for guests, the same in all. */
+  readonly publicKey: string | null;
 }
 
 /** At idle priority a boot beside a busy host takes long. A system that has not settled by then is taken as it is. */
@@ -36,7 +38,7 @@ const NOTHING = { env: {}, resolvers: [] } as const;
 /** Fills an empty folder with a template's parts. No monitor is left, however it ends. @throws whatever went wrong */
 export async function buildTemplate(
   context: Pick<VmContext, "bootFiles">,
-  { driver, spec: wanted, diskBytes }: WarmRequest,
+  { driver, spec: wanted, diskBytes, publicKey }: WarmRequest,
   folder: string,
   work: Work,
 ): Promise<void> {
@@ -50,7 +52,7 @@ export async function buildTemplate(
   const machine = await driver.launch(spec, work.signal);
   checkpoint("warm.launched");
   try {
-    await settled(machine, work.signal);
+    await settled(machine, publicKey, work.signal);
     await machine.pause();
     const saved = join(directory, "saved");
     await mkdir(saved, { mode: 0o700 });
@@ -66,7 +68,16 @@ export async function buildTemplate(
   checkpoint("warm.complete");
 }
 
-async function settled(machine: Machine, signal: AbortSignal): Promise<void> {
+/** What every command needs is read from the disk once: the loader, the library, a shell. An image may have none of them. */
+async function rehearse(session: GuestSession): Promise<void> {
+  for (const argv of [["true"], ["/bin/sh", "-c", ":"]])
+    await startProcess(session, { argv }).then(
+      ({ exited }) => exited,
+      () => {},
+    );
+}
+
+async function settled(machine: Machine, publicKey: string | null, signal: AbortSignal): Promise<void> {
   machine.console.resume();
   machine.console.on("error", () => {}); // the end of the machine shows in the session
   const limit = AbortSignal.any([signal, AbortSignal.timeout(HELLO_MS)]);
@@ -74,8 +85,9 @@ async function settled(machine: Machine, signal: AbortSignal): Promise<void> {
   const stop = () => session.close();
   signal.addEventListener("abort", stop, { once: true });
   try {
-    await configureGuest(session, NOBODY, NOTHING, { publicKey: null, gitConfig: null });
+    await configureGuest(session, NOBODY, NOTHING, { publicKey, gitConfig: null });
     await waitSystem(session, { timeoutMs: SETTLE_MS });
+    await rehearse(session);
     await sync(session);
   } finally {
     signal.removeEventListener("abort", stop);

@@ -16,12 +16,14 @@ export interface WarmCandidate {
   readonly spec: LaunchSpec;
   /** Version of the monitor's program. */
   readonly monitor: string;
+  readonly publicKey: string | null;
 }
 
 /** What to have made for the next VM of this one's kind. */
-export function wantedTemplate({ vm, driver, spec, monitor }: WarmCandidate): WarmRequest {
+export function wantedTemplate(candidate: WarmCandidate): WarmRequest {
+  const { vm, driver, spec, publicKey } = candidate;
   const name = `${vm.imageName}, ${vm.vcpu} vcpu, ${vm.memoryMib} MiB, ${vm.driver}/${spec.accelerator}`;
-  return { key: warmKey(vm, spec, monitor), name, driver, spec, diskBytes: vm.diskBytes };
+  return { key: warmKey(vm, spec, candidate), name, driver, spec, diskBytes: vm.diskBytes, publicKey };
 }
 
 /**
@@ -33,8 +35,8 @@ export async function startWarm(
   candidate: WarmCandidate,
   work: Work,
 ): Promise<BroughtUp | null> {
-  const { vm, driver, spec, monitor } = candidate;
-  const key = warmKey(vm, spec, monitor);
+  const { vm, driver, spec } = candidate;
+  const key = warmKey(vm, spec, candidate);
   const template = driver.features.snapshot ? await context.warm.take(key) : null;
   if (!template) return null;
   try {

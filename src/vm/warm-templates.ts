@@ -37,10 +37,15 @@ export const templateIn = (folder: string): WarmTemplate => ({
 
 /**
  * The key of the template that a VM can start from: everything that shows in a guest that has just come up, and everything that
- * its monitor must be equal in. What the VM is told when it starts (name, keys, network) is no part of it. Pure but for the host's processor.
+ * its monitor must be equal in. What the VM is told when it starts (name, network, environment) is no part of it. Pure but for the host's processor.
  * @param monitor version of the monitor's program
+ * @param publicKey that opens guests: another one must not find the former one's guests
  */
-export function warmKey(vm: VmRecord, spec: LaunchSpec, monitor: string): string {
+export function warmKey(
+  vm: VmRecord,
+  spec: LaunchSpec,
+  { monitor, publicKey }: { readonly monitor: string; readonly publicKey: string | null },
+): string {
   const parts = {
     layout: LAYOUT,
     banger: VERSION,
@@ -54,6 +59,7 @@ export function warmKey(vm: VmRecord, spec: LaunchSpec, monitor: string): string
     memory: vm.memoryMib,
     disk: vm.diskBytes,
     nested: vm.nested,
+    publicKey,
   };
   return hashParts(Object.entries(parts).map(([name, value]) => [name, String(value)] as const));
 }

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { watch } from "node:fs";
 import { open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import { checkpoint } from "../core/checkpoints.ts";
 import { type GroupLimits, usableGroups } from "../host/control-groups.ts";
@@ -18,6 +19,8 @@ const REFUSED_MS = 5;
 /** A monitor that dies while one talks to it breaks its connections first and is known to have ended a moment later. */
 const DYING_MS = 500;
 const LOG = "vmm.log";
+/** LEND_DONE_FD of guest/lend.h. */
+const PREPARED = 5;
 const IDLE = ["nice", "-n", "19"];
 /** Says in a monitor's environment which VM's folder it was started for. Nobody but its starter can set it. */
 const MARK = "BANGER_VM_FOLDER";
@@ -29,7 +32,10 @@ export interface MonitorCommand {
   readonly args: readonly string[];
   readonly confinement: Confinement;
   readonly limits: GroupLimits;
-  /** A command line that runs the jail, to prepare what it passes on. */
+  /**
+   * A command line that runs the jail and prepares what it passes on, also while the monitor starts: it writes a byte to
+   * descriptor 5 when all is there.
+   */
   readonly before?: readonly string[];
   /** It runs when nobody else wants the processor, and it is no VM: who finds it after a crash of the daemon ends it. */
   readonly background?: boolean;
@@ -69,7 +75,7 @@ export async function startMonitor<M>(
     child = await startDetached(program, args, {
       cwd: folder,
       env: childEnvironment({ [MARK]: folder, ...(command.background ? workMark() : {}) }),
-      stdio: command.inherited === undefined ? stdio : [...stdio, command.inherited],
+      stdio: [...stdio, ...furtherFiles(command)],
     });
   } finally {
     await log.close();
@@ -77,7 +83,11 @@ export async function startMonitor<M>(
   checkpoint("start.spawned");
   const started = { pid: child.pid, pidStart: startTime(child.pid) ?? "" };
   try {
-    return await untilAnswering(command.title, child, folder, () => connect(started), signal);
+    const prepared = command.before ? untilPrepared(child) : null;
+    prepared?.catch(() => {}); // told below, if the monitor answers at all
+    const monitor = await untilAnswering(command.title, child, folder, () => connect(started), signal);
+    await prepared;
+    return monitor;
   } catch (error) {
     // By its mark: when a jail was killed from outside, what is in it lives on.
     await endMarked(MARK, folder);
@@ -86,6 +96,17 @@ export async function startMonitor<M>(
     if (signal.aborted) throw error;
     throw new Error((await lastWords(folder)) || (error as Error).message, { cause: error });
   }
+}
+
+function furtherFiles({ before, inherited }: MonitorCommand): ("ignore" | "pipe" | number)[] {
+  if (before) return ["ignore", "ignore", "pipe"];
+  return inherited === undefined ? [] : [inherited];
+}
+
+async function untilPrepared(child: ChildProcess): Promise<void> {
+  const pipe = (child.stdio as readonly unknown[])[PREPARED] as Readable;
+  for await (const _ of pipe) return;
+  throw new Error("what the monitor is to inherit could not be prepared");
 }
 
 async function ended(child: ChildProcess): Promise<void> {
