@@ -75,10 +75,11 @@ static int configure_hostname(struct fields fields, struct failure *f)
         ok = isalnum((unsigned char)*p) || *p == '-' || *p == '.';
     if (!ok)
         return bad(f, "field hostname is not a host name");
-    if (sethostname(name, strlen(name)) != 0)
-        return failure_errno(f, errno, "set field hostname to", name);
     int n = snprintf(line, sizeof line, "%s\n", name);
-    return text_write("/etc/hostname", line, (size_t)n, 0644, f) != 0 ? -1 : write_hosts(name, f);
+    if (text_write("/etc/hostname", line, (size_t)n, 0644, f) != 0 || write_hosts(name, f) != 0)
+        return -1;
+    /* After the files: it wakes whoever watches the name, systemd and journald for two. */
+    return sethostname(name, strlen(name)) == 0 ? 0 : failure_errno(f, errno, "set field hostname to", name);
 }
 
 /* ---- clock and randomness ---- */
@@ -163,7 +164,7 @@ static int configure_keys(struct fields fields, struct failure *f)
         }
         free(key);
     }
-    int r = changed ? text_write(path, text, len, 0600, f) : chmod(path, 0600);
+    int r = changed ? text_replace(path, text, len, 0600, f) : chmod(path, 0600);
     free(text);
     return r == 0 || !changed ? 0 : -1;
 }
@@ -271,7 +272,7 @@ static int configure_files(struct fields fields, struct failure *f)
             return bad(f, "field files holds a record that is not acceptable");
         if (get_field(rec, 2, &content) == 0)
             content.len = 0;
-        if (text_write(path, content.value, content.len, (uint32_t)mode, f) != 0)
+        if (text_replace(path, content.value, content.len, (uint32_t)mode, f) != 0)
             return -1;
     }
     return 0;
@@ -284,9 +285,9 @@ void op_configure(struct stream *s, struct fields f)
         uint16_t first, last; /* tags */
         bool hosted;          /* harmless to the machine a test agent runs on */
     } parts[] = {
-        {configure_time, 2, 2, false},    {configure_entropy, 3, 3, false},    {configure_hostname, 1, 1, false},
-        {configure_machine_id, 6, 6, false}, {configure_network, 7, 9, false}, {configure_dns, 10, 10, false},
-        {configure_keys, 4, 4, false},    {configure_env, 5, 5, true},         {configure_files, 11, 11, true},
+        {configure_time, 2, 2, false},       {configure_entropy, 3, 3, false}, {configure_machine_id, 6, 6, false},
+        {configure_network, 7, 9, false},    {configure_dns, 10, 10, false},   {configure_keys, 4, 4, false},
+        {configure_env, 5, 5, true},         {configure_files, 11, 11, true},  {configure_hostname, 1, 1, false},
     };
     struct failure failure;
     struct field v;

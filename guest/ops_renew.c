@@ -82,17 +82,18 @@ static void reload_sshd(void)
         kill(pid, SIGHUP);
 }
 
-/* Takes all host keys away. Returns whether there was an ed25519 key (1), another one (2), or both (3). */
+/* Takes all host keys away but the ed25519 one, which is written over. Returns whether there was an ed25519 key (1), another one (2), or both (3). */
 static int remove_host_keys(void)
 {
     int found = 0;
     DIR *dir = opendir("/etc/ssh");
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
-        if (fnmatch("ssh_host_*_key", e->d_name, 0) == 0)
-            found |= strcmp(e->d_name, "ssh_host_ed25519_key") == 0 ? 1 : 2;
-        else if (fnmatch("ssh_host_*_key.pub", e->d_name, 0) != 0)
-            continue;
-        unlinkat(dirfd(dir), e->d_name, 0);
+        bool private = fnmatch("ssh_host_*_key", e->d_name, 0) == 0;
+        bool kept = strncmp(e->d_name, "ssh_host_ed25519_key", strlen("ssh_host_ed25519_key")) == 0;
+        if (private)
+            found |= kept ? 1 : 2;
+        if (!kept && (private || fnmatch("ssh_host_*_key.pub", e->d_name, 0) == 0))
+            unlinkat(dirfd(dir), e->d_name, 0);
     }
     if (dir != NULL)
         closedir(dir);
