@@ -190,6 +190,21 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/kernel-list.ts")),
   },
   {
+    name: "kernel verify",
+    summary: "check that kernels here are what their digests say",
+    load: load(() => import("./commands/kernel-verify.ts")),
+  },
+  {
+    name: "kernel bundle",
+    summary: "write a kernel to a file that a catalog can name",
+    load: load(() => import("./commands/kernel-bundle.ts")),
+  },
+  {
+    name: "kernel publish",
+    summary: "put a kernel into your signed catalog",
+    load: load(() => import("./commands/kernel-publish.ts")),
+  },
+  {
     name: "kernel delete",
     aliases: ["kernel rm"],
     summary: "remove one kernel",

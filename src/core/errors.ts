@@ -353,13 +353,13 @@ export const CATALOGUE = {
     status: 422,
     exit: failure,
     message: "the bundle {bundle} holds '{entry}', which it must not",
-    hint: "nothing of it was kept; banger image bundle makes what is accepted",
+    hint: "nothing of it was kept; banger image bundle and banger kernel bundle make what is accepted",
   },
   bundle_malformed: {
     status: 422,
     exit: failure,
     message: "the bundle {bundle} is malformed: {problem}",
-    hint: "nothing of it was kept; banger image bundle makes what is accepted",
+    hint: "nothing of it was kept; banger image bundle and banger kernel bundle make what is accepted",
   },
   bundle_architecture_wrong: {
     status: 422,

@@ -1,4 +1,4 @@
-/** Routes of catalogs, and of what publishers make of the images here. */
+/** Routes of catalogs, and of what publishers make of the images and kernels here. */
 import type { catalogsRoutes } from "../api/routes/catalogs.ts";
 import type { CatalogStatus, MakeBundle } from "../api/schemas.ts";
 import type { BundleContent } from "../catalog/bundle.ts";
@@ -10,6 +10,7 @@ import { verifyAll } from "../catalog/verify.ts";
 import { BangerError } from "../core/errors.ts";
 import { silent } from "../core/stage.ts";
 import { checkImageBundle, imageBundle, isIntact } from "../images/bundle.ts";
+import { checkKernelBundle, isKernelIntact, kernelBundle } from "../kernels/bundle.ts";
 import type { VmContext } from "../vm/context.ts";
 import { untilLeft } from "./cleaning-handlers.ts";
 import type { Operations } from "./operations.ts";
@@ -20,7 +21,7 @@ export function catalogHandlers(
   context: VmContext & Stores,
   operations: Operations,
 ): Pick<Handlers, keyof typeof catalogsRoutes> {
-  const { images, catalogs } = context;
+  const { images, kernels, catalogs } = context;
   /** Two publications into one folder at once would lose one of the entries. */
   let publishing: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -29,8 +30,22 @@ export function catalogHandlers(
     return result;
   };
   const contentOf = async (request: MakeBundle & { kernel?: string | undefined }): Promise<BundleContent> => {
-    const image = await images.find(request.name);
-    return imageBundle(image, request.as ?? image.name, request.kernel || image.kernel);
+    const { kind, name, as, kernel } = request;
+    if (kind === "kernel") {
+      const found = await kernels.find(name);
+      return kernelBundle(found, as ?? found.name);
+    }
+    const image = await images.find(name);
+    return imageBundle(image, as ?? image.name, kernel || image.kernel);
+  };
+  /** What a name stands for, and how to see whether it is whole. */
+  const stored = async (kind: Kind, ref: string) => {
+    if (kind === "kernel") {
+      const kernel = await kernels.find(ref);
+      return { name: kernel.name, isWhole: (signal: AbortSignal) => isKernelIntact(kernel, signal) };
+    }
+    const image = await images.find(ref);
+    return { name: image.name, isWhole: (signal: AbortSignal) => isIntact(image, signal) };
   };
   return {
     listCatalogs: async ({ query, reply }) => {
@@ -65,8 +80,8 @@ export function catalogHandlers(
     publish: async ({ body }) => {
       const content = await contentOf(body);
       const key = await readSigningKey(body.key);
-      const { kind, folder, distro = "", kernel = content.details.kernel ?? "", description = "" } = body;
-      const facts = { distro, kernel: String(kernel), description };
+      const { kind, folder, distro = "", description = "" } = body;
+      const facts = { distro, kernel: kernelOf(content), description };
       return operations.start("publish", body.name, (work) =>
         context.supplies.use(() =>
           inTurn(async () => {
@@ -77,13 +92,13 @@ export function catalogHandlers(
         ),
       );
     },
-    verifyStored: async ({ body: { kind, name } }) => {
-      const image = await images.find(name);
+    verifyStored: async ({ body: { kind, name: ref } }) => {
+      const { name, isWhole } = await stored(kind, ref);
       return operations.start("verify", name, (work) =>
         context.supplies.use(async () => {
-          work.report.stage("checking", image.name);
-          if (await isIntact(image, work.signal)) return;
-          throw BangerError.of("stored_damaged", { kind, name: image.name });
+          work.report.stage("checking", name);
+          if (await isWhole(work.signal)) return;
+          throw BangerError.of("stored_damaged", { kind, name });
         }),
       );
     },
@@ -92,8 +107,13 @@ export function catalogHandlers(
 
 const CHECKS: Readonly<Record<Kind, CheckBundle>> = {
   image: checkImageBundle,
-  kernel: () => {},
+  kernel: checkKernelBundle,
 };
+
+/** What stands in an entry: the kernel of an image, the release of a kernel. */
+function kernelOf({ details: { kernel, release } }: BundleContent): string {
+  return String(kernel ?? release ?? "");
+}
 
 function describe({ url, catalog, problem }: CatalogState): CatalogStatus {
   const count = (kind: Kind) => (catalog?.entries ?? []).filter((entry) => entry.kind === kind).length;

@@ -118,8 +118,8 @@ function makeContext(
   const consoles = new Map<string, ConsoleLog>();
   const live = new LiveVms();
   const vms = new VmRepository(database);
-  const kernels = new KernelStore({ paths });
   const catalogs = new Catalogs({ paths, sources: () => config.current.catalogs });
+  const kernels = new KernelStore({ paths, catalogs });
   const drivers = configuredDrivers(config, {
     cache: paths.cache,
     anyKernel: () => kernels.forProof(),

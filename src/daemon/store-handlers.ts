@@ -54,7 +54,7 @@ export function storeHandlers(
     pullKernel: async ({ body }) =>
       operations.start("kernel_pull", body.name, async (work) => {
         await context.readConfig();
-        await context.supplies.use(() => context.kernels.ensure(body.name, work));
+        await context.supplies.use(() => context.kernels.pull(body.name, work));
       }),
   };
 }

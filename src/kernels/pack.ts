@@ -78,16 +78,24 @@ export async function packKernel(
     if (packedModules === null) await makeSquashfs(modules, at(ENTRY.modules), signal);
     else await copyFile(packedModules, at(ENTRY.modules));
   }
-  // Not the configuration: it describes the kernel, nothing boots it.
   const files = [ENTRY.image, ...(modules === null ? [] : [ENTRY.modules])];
-  const digest = hashParts([
-    ["layout", `${PACK_VERSION}`],
-    ["release", release],
-    ...(await Promise.all(files.map(async (name) => [name, await hashFile(at(name), signal)] as const))),
-  ]);
+  const hashes = files.map(async (name) => [name, await hashFile(at(name), signal)] as const);
+  const digest = kernelDigest(release, new Map(await Promise.all(hashes)));
   const sizes = await Promise.all(files.map(async (name) => (await stat(at(name))).size));
   const sizeBytes = sizes.reduce((a, b) => a + b, 0);
   return { release, digest, bootModules, modules: modules !== null, config: config !== null, sizeBytes };
+}
+
+/**
+ * What identifies a kernel. Not its configuration: that describes the kernel, nothing boots it.
+ * @param hashes sha256 of its files by their names in an entry
+ */
+export function kernelDigest(release: string, hashes: ReadonlyMap<string, string>): string {
+  const booted = [ENTRY.image, ENTRY.modules].flatMap((name) => {
+    const hash = hashes.get(name);
+    return hash === undefined ? [] : [[name, hash] as const];
+  });
+  return hashParts([["layout", `${PACK_VERSION}`], ["release", release], ...booted]);
 }
 
 async function makeSquashfs(source: string, target: string, signal: AbortSignal): Promise<void> {

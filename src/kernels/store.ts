@@ -2,6 +2,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { Catalogs, type Offer } from "../catalog/catalogs.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { ContentStore, type StoredPart } from "../host/content-store.ts";
@@ -9,6 +10,7 @@ import type { Paths } from "../host/paths.ts";
 import { ProcessError } from "../host/run.ts";
 import { SharedWork } from "../host/shared-work.ts";
 import { requireTools } from "../host/tools.ts";
+import { installKernel } from "./bundle.ts";
 import { DEBIAN_CLOUD, type FetchedKernel, fetchDebianCloud } from "./debian-cloud.ts";
 import { UnusableKernel } from "./image/unusable.ts";
 import { importKernel, type KernelSource } from "./import.ts";
@@ -24,7 +26,7 @@ const Manifest = z.object({
   release: z.string().regex(/^[\w.+~-]{1,128}$/),
   packageName: z.string().max(128).default(""),
   packageVersion: z.string().max(128).default(""),
-  source: z.enum(["apt", "import", "bundle"]),
+  source: z.enum(["apt", "import", "catalog"]),
   /** False: everything is built in. */
   modules: z.boolean().default(true),
   config: z.boolean().default(false),
@@ -61,9 +63,12 @@ export const DEFAULT_KERNEL = DEBIAN_CLOUD;
 export class KernelStore {
   readonly #store: ContentStore<Manifest>;
   readonly #aptFolder: string;
+  readonly #catalogs: Catalogs;
   readonly #work = new SharedWork<Kernel>();
 
-  constructor(options: { readonly paths: Paths }) {
+  /** @param options without `catalogs` there are none */
+  constructor(options: { readonly paths: Paths; readonly catalogs?: Catalogs }) {
+    this.#catalogs = options.catalogs ?? new Catalogs({ paths: options.paths, sources: () => [] });
     this.#store = new ContentStore(
       join(options.paths.state, "kernels"),
       (json) => Manifest.safeParse(json).data ?? null,
@@ -96,11 +101,19 @@ export class KernelStore {
     return this.#store.remove(digest);
   }
 
-  /** Kernels that `ensure` can get. */
+  /** Kernels that `ensure` can get: banger's own, and those of catalogs as they were last fetched. */
   async listAvailable(): Promise<AvailableKernel[]> {
-    return Promise.all(
-      AVAILABLE.map(async (entry) => ({ ...entry, installed: (await this.#here(entry.name)) !== null })),
-    );
+    const own = AVAILABLE.map(async (entry) => ({
+      ...entry,
+      installed: (await this.#here(entry.name)) !== null,
+    }));
+    const offers = (await this.#catalogs.offers("kernel")).filter(({ name }) => !isOwn(name));
+    const others = offers.map(async (offer) => ({
+      name: offer.name,
+      description: offer.description || `from ${offer.catalog}`,
+      installed: (await this.#ofOffer(offer)) !== null,
+    }));
+    return Promise.all([...own, ...others]);
   }
 
   /** The kernel of a digest, as recorded by a VM. @throws kernel_not_found */
@@ -119,44 +132,33 @@ export class KernelStore {
 
   /**
    * The kernel that a name or a digest stands for, obtained when it is not here yet. Asked for twice at once it is obtained once.
-   * @throws kernel_not_found | kernel_fetch_failed | host_packages_missing
+   * @throws kernel_not_found | kernel_fetch_failed | kernel_refused | host_packages_missing, and those of catalogs
    */
   async ensure(ref: string, work: Work): Promise<Kernel> {
-    return (await this.#here(ref)) ?? this.pull(ref, work);
+    const here = await this.#here(ref);
+    if (here) return here;
+    if (isOwn(ref)) return this.#work.run(ref, work, (shared) => this.#fetch(ref, shared));
+    const offer = await this.#catalogs.find("kernel", ref, work);
+    if (!offer) throw BangerError.of("kernel_not_found", { ref });
+    return this.#install(offer, work);
   }
 
-  /** Obtains the newest kernel of a name, also when there is one. @throws as `ensure` */
+  /** As `ensure`, but a catalog's kernel is obtained again when its catalog has another one by now. @throws catalog_entry_missing, and as `ensure` */
   async pull(name: string, work: Work): Promise<Kernel> {
-    if (!AVAILABLE.some((entry) => entry.name === name))
-      throw BangerError.of("kernel_not_found", { ref: name });
-    return this.#work.run(name, work, (shared) => this.#fetch(name, shared));
+    const here = await this.#here(name);
+    if (here?.source !== "catalog" || here.name !== name) return this.ensure(name, work);
+    const offer = await this.#catalogs.find("kernel", name, work);
+    if (!offer) throw BangerError.of("catalog_entry_missing", { kind: "kernel", name });
+    return (await this.#ofOffer(offer)) ?? this.#install(offer, work);
   }
 
   /**
    * Makes a kernel of files of this host and lets `name` stand for it, also where it stood for another one.
-   * @param origin where the files are from; who says `bundle` has verified them
    * @throws invalid_argument | kernel_refused | host_packages_missing
    */
-  async import(
-    name: string,
-    source: KernelSource,
-    work: Work,
-    origin: "import" | "bundle" = "import",
-  ): Promise<Kernel> {
+  async import(name: string, source: KernelSource, work: Work): Promise<Kernel> {
     checkName(name);
-    try {
-      return await this.#add(name, origin, work, (folder, scratch) =>
-        importKernel(source, folder, scratch, work),
-      );
-    } catch (error) {
-      work.signal.throwIfAborted();
-      const problem =
-        error instanceof UnusableKernel
-          ? error.message
-          : error instanceof ProcessError && `${error.program}: ${error.lastLine}`;
-      if (!problem) throw error;
-      throw BangerError.of("kernel_refused", { name, problem }, { cause: error });
-    }
+    return this.#add(name, "import", work, (folder, scratch) => importKernel(source, folder, scratch, work));
   }
 
   /** Forgets a name when others stand for its kernel, too. @returns false when it is the only one: nothing was done then */
@@ -176,25 +178,55 @@ export class KernelStore {
     );
   }
 
-  /** @param make fills a folder; what lies in its scratch folder is removed */
+  #install(offer: Offer, work: Work): Promise<Kernel> {
+    const { name, sha256 } = offer;
+    return this.#work.run(`bundle ${sha256}`, work, (shared) =>
+      this.#add(
+        name,
+        "catalog",
+        shared,
+        (folder, scratch) => installKernel(offer, this.#catalogs, folder, scratch, shared),
+        sha256,
+      ),
+    );
+  }
+
+  /** The kernel of an entry, when it is here under its name. */
+  async #ofOffer({ name, sha256 }: Offer): Promise<Kernel | null> {
+    const entry = (await this.#store.names()).get(name);
+    const manifest = entry?.inputs === sha256 ? await this.#store.get(entry.digest) : null;
+    return manifest && this.#kernel(manifest, name);
+  }
+
+  /**
+   * @param make fills a folder; what lies in its scratch folder is removed
+   * @param inputs what tells later whether it is stale
+   * @throws kernel_refused, and what `make` throws
+   */
   async #add(
     name: string,
     source: Manifest["source"],
     work: Work,
     make: (folder: string, scratch: string) => Promise<PackedKernel & Partial<FetchedKernel>>,
+    inputs = "",
   ): Promise<Kernel> {
-    const manifest = await this.#store.add(async (folder) => {
-      const scratch = join(folder, ".tmp-unpack");
-      await mkdir(scratch, { mode: 0o700 });
-      const made = await make(folder, scratch);
-      await rm(scratch, { recursive: true, force: true });
-      work.signal.throwIfAborted();
-      const created = { layout: PACK_VERSION, name, source, createdAt: new Date().toISOString() };
-      return { digest: made.digest, manifest: Manifest.parse({ ...created, ...made }) };
-    });
+    const manifest = await this.#store
+      .add(async (folder) => {
+        const scratch = join(folder, ".tmp-unpack");
+        await mkdir(scratch, { mode: 0o700 });
+        const made = await make(folder, scratch);
+        await rm(scratch, { recursive: true, force: true });
+        work.signal.throwIfAborted();
+        const created = { layout: PACK_VERSION, name, source, createdAt: new Date().toISOString() };
+        return { digest: made.digest, manifest: Manifest.parse({ ...created, ...made }) };
+      })
+      .catch((error: unknown) => {
+        work.signal.throwIfAborted();
+        throw refusal(name, error);
+      });
     await this.#store.setName(name, {
       digest: manifest.digest,
-      inputs: manifest.packageVersion || manifest.digest,
+      inputs: inputs || manifest.packageVersion || manifest.digest,
     });
     return this.#kernel(manifest, name);
   }
@@ -221,6 +253,18 @@ export class KernelStore {
   }
 }
 
+/** Whether banger obtains it itself, whatever catalogs say. */
+const isOwn = (name: string): boolean => AVAILABLE.some((entry) => entry.name === name);
+
+/** What is wrong with a kernel, as an error for people; other errors stay what they are. */
+function refusal(name: string, error: unknown): unknown {
+  const problem =
+    error instanceof UnusableKernel
+      ? error.message
+      : error instanceof ProcessError && `${error.program}: ${error.lastLine}`;
+  return problem ? BangerError.of("kernel_refused", { name, problem }, { cause: error }) : error;
+}
+
 function checkName(name: string): void {
   const refused = (problem: string) =>
     BangerError.of("invalid_argument", {
@@ -229,6 +273,5 @@ function checkName(name: string): void {
       accepted: "give a name such as generic: small letters, digits, . _ -",
     });
   if (!NAME.test(name)) throw refused(`'${name}' cannot be one`);
-  if (AVAILABLE.some((entry) => entry.name === name))
-    throw refused(`'${name}' stands for what 'banger kernel pull ${name}' obtains`);
+  if (isOwn(name)) throw refused(`'${name}' stands for what 'banger kernel pull ${name}' obtains`);
 }

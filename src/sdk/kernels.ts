@@ -1,11 +1,12 @@
 /** The kernels that VMs boot, seen from a client. */
 import type { Kernel, KernelDetails } from "../api/schemas.ts";
+import { type Publishing, publishing } from "./catalogs.ts";
 import { type Store, storeOf } from "./images.ts";
 import { type FollowOptions, perform } from "./operations.ts";
 import { segment, type Transport } from "./transport.ts";
 
 /** The kernels. They are removed with `cleaning.deleteKernel`. */
-export interface Kernels extends Store<Kernel> {
+export interface Kernels extends Store<Kernel>, Publishing {
   /** One that is here: by name, digest or unique beginning of its digest. @throws kernel_not_found */
   get(ref: string): Promise<KernelDetails>;
   /** Makes a kernel of files of this host, and lets `name` stand for it. @returns the kernel */
@@ -30,6 +31,7 @@ export function kernelsOf(transport: Transport): Kernels {
   const get = (ref: string) => transport.json<KernelDetails>(`/v1/kernels/${segment(ref)}`);
   return {
     ...storeOf<Kernel>(transport, "kernels"),
+    ...publishing(transport, "kernel"),
     get,
     import: async (name, files, options) => {
       const call = { method: "POST", body: { name, ...files } } as const;

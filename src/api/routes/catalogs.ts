@@ -24,7 +24,8 @@ export const catalogsRoutes = {
   makeBundle: {
     method: "POST",
     path: "/v1/bundles",
-    summary: "Write an image to a file that a catalog can name; the operation's result tells which",
+    summary:
+      "Write an image or a kernel to a file that a catalog can name; the operation's result tells which",
     body: s.makeBundle,
     ...starts,
   },
@@ -32,7 +33,7 @@ export const catalogsRoutes = {
   publish: {
     method: "POST",
     path: "/v1/publications",
-    summary: "Put an image into the signed catalog of a folder",
+    summary: "Put an image or a kernel into the signed catalog of a folder",
     body: s.publication,
     ...starts,
   },
@@ -40,7 +41,7 @@ export const catalogsRoutes = {
   verifyStored: {
     method: "POST",
     path: "/v1/verifications",
-    summary: "Check that an image here is what its digest says",
+    summary: "Check that an image or a kernel here is what its digest says",
     body: s.verifyStored,
     ...starts,
   },

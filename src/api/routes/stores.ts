@@ -16,7 +16,7 @@ export const storesRoutes = {
   pullImage: {
     method: "POST",
     path: "/v1/images/pull",
-    summary: "Obtain an image if it is not here",
+    summary: "Obtain an image if it is not here, or not any more what its catalog or registry has",
     body: s.pull,
     ...starts,
   },
@@ -33,7 +33,7 @@ export const storesRoutes = {
   pullKernel: {
     method: "POST",
     path: "/v1/kernels/pull",
-    summary: "Obtain a kernel if it is not here",
+    summary: "Obtain a kernel if it is not here, or not any more what its catalog has",
     body: s.pull,
     ...starts,
   },

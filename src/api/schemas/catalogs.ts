@@ -3,7 +3,7 @@ import { z } from "zod";
 import { bytes, errorBody, timestamp } from "./common.ts";
 import { hostPath } from "./images.ts";
 
-const kind = z.enum(["image"]);
+const kind = z.enum(["image", "kernel"]);
 const name = z.string().min(1).max(512).describe("of the image or kernel: one that is here");
 const entryName = z
   .string()

@@ -1,4 +1,5 @@
 import { formatSize } from "../../core/units.ts";
+import { refreshCatalogs } from "../catalogs.ts";
 import { define, flag, json } from "../command.ts";
 import { shortDigest } from "../pull.ts";
 import { table } from "../terminal/table.ts";
@@ -9,8 +10,11 @@ export default define({
   summary: "kernels that VMs boot",
   options: { available: flag("--available", "those that can be obtained too"), json },
   examples: [["banger kernel list --available", "what is here and what could be"]],
-  handler: async ({ options }, context) =>
-    (await context.connect()).kernels.list({ available: options.available }),
+  handler: async ({ options }, context) => {
+    const banger = await context.connect();
+    if (options.available) await refreshCatalogs(banger, context);
+    return banger.kernels.list({ available: options.available });
+  },
   render: (kernels, { now }) =>
     table(
       ["NAME", "RELEASE", "DIGEST", "SIZE", "AGE", "SOURCE", "VMS"],
