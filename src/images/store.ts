@@ -7,15 +7,15 @@ import { ContentStore, type StoredPart } from "../host/content-store.ts";
 import type { Paths } from "../host/paths.ts";
 import { SharedWork } from "../host/shared-work.ts";
 import { buildImage } from "./build.ts";
-import { contentDigest, installImage } from "./bundle.ts";
-import { type Image, Manifest, NO_SETTINGS } from "./manifest.ts";
+import { installImage } from "./bundle.ts";
+import { type Image, Manifest } from "./manifest.ts";
 import { naming, storedName } from "./names.ts";
 import { LayerStore } from "./oci/layer-store.ts";
 import { familiarName, parseReference } from "./oci/reference.ts";
 import type { RegistryOptions } from "./oci/registry.ts";
 import { type ImportRequest, isCurrent, makeFromFile, makeFromRegistry, type Stores } from "./oci/source.ts";
 import { listRecipes, type Recipe, readRecipe } from "./recipe.ts";
-import { changeOf, copyHostFile, readHostFile } from "./registered.ts";
+import { promoteFile, registerFile, requireSame } from "./registered.ts";
 import { ROOTFS } from "./squashfs.ts";
 
 export type { Image } from "./manifest.ts";
@@ -151,26 +151,9 @@ export class ImageStore {
    */
   async register(path: string, name: string, work: Work): Promise<Image> {
     const stored = (await naming())(name);
-    const file = await readHostFile(path, work);
-    const digest = contentDigest(file.sha256, { env: {}, run: NO_SETTINGS });
-    const manifest = await this.#store.add(async () => ({
-      digest,
-      manifest: Manifest.parse({
-        layout: 1,
-        name: stored,
-        digest,
-        description: `in place: ${file.path}`.slice(0, 200),
-        source: "registered",
-        init: null,
-        env: {},
-        file,
-        sizeBytes: file.sizeBytes,
-        createdAt: new Date().toISOString(),
-      }),
-    }));
-    if (manifest.file) await this.#store.describe(digest, { ...manifest, file });
-    await this.#store.setName(stored, { digest, inputs: file.sha256 });
-    return this.#image({ ...manifest, file: manifest.file && file }, stored);
+    const manifest = await registerFile(this.#store, path, stored, work);
+    await this.#store.setName(stored, { digest: manifest.digest, inputs: manifest.digest });
+    return this.#image(manifest, stored);
   }
 
   /**
@@ -183,24 +166,13 @@ export class ImageStore {
     return this.#work.run(`promote ${image.digest}`, work, async (shared) => {
       const manifest = await this.#store.get(image.digest);
       if (!manifest?.file) return image;
-      const { path } = manifest.file;
-      const rootfs = join(this.#store.path(image.digest), ROOTFS);
-      await copyHostFile(image.name, manifest.file, rootfs, shared);
-      const own = {
-        ...manifest,
-        file: null,
-        source: "import" as const,
-        description: `copied from ${path}`.slice(0, 200),
-      };
-      await this.#store.describe(image.digest, own);
-      return this.#image(own, image.name);
+      return this.#image(await promoteFile(this.#store, manifest, shared), image.name);
     });
   }
 
   /** Passes for an image that can be booted. @throws image_changed for a registered one whose file is another one by now */
   async requireUnchanged({ name, file }: Image): Promise<void> {
-    const problem = file && (await changeOf(file));
-    if (problem) throw BangerError.of("image_changed", { name, path: file.path, problem });
+    if (file) await requireSame(name, file);
   }
 
   /**
