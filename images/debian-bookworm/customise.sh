@@ -20,5 +20,8 @@ ExecStart=systemctl start --no-block docker.service
 EOF
 ln -s ../docker-containers.service "$units/multi-user.target.wants/docker-containers.service"
 
+# Docker loads its own profile, for which it needs AppArmor's parser; compiling the others would cost every start seconds.
+rm -f "$units/sysinit.target.wants/apparmor.service"
+
 # What is on the state disk directly, not on the overlay: the guest binds it where these folders are.
 mkdir -p -m 0711 "$root/var/lib/docker" "$root/var/lib/containerd"
