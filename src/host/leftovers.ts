@@ -3,13 +3,11 @@ import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { endMarked } from "./marked-processes.ts";
 import type { Paths } from "./paths.ts";
-import { WORK_MARK } from "./run.ts";
+import { CLEAN_UP_MS, WORK_MARK } from "./run.ts";
 import { removeWorkFolders } from "./work-folder.ts";
 
 /** Deeper than anything is made: `cache/agent/<digest>/.tmp-…`. */
 const DEPTH = 3;
-/** mmdebstrap removes the tree that it was making in the folder for temporary files: up to some hundred MB. */
-const CLEAN_UP_MS = 20_000;
 
 /** Ends those programs, removes those files, and marks what this process starts from now on. Only for who holds the daemon's lock. */
 export async function clearLeftovers(paths: Paths): Promise<void> {

@@ -47,6 +47,17 @@ export function killProcess(target: ProcessIdentity): void {
   }
 }
 
+/** Sends a signal to a child of ours and to everything below it. */
+export function signalFamily(pid: number, signal: NodeJS.Signals): void {
+  for (const member of family(pid)) {
+    try {
+      process.kill(member, signal);
+    } catch {
+      // it ended in between
+    }
+  }
+}
+
 /** Sends a signal to what this process runs in the end: a jail's inhabitant, or itself when it has none; nothing when it is gone. */
 export function signalInnermost(
   target: { readonly pid: number; readonly pidStart: string },

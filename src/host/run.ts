@@ -7,9 +7,12 @@ import { constants } from "node:os";
 
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { signalFamily } from "./processes.ts";
 
 const KEPT_STDERR = 64 * 1024;
 const MAX_STDOUT = 16 * 1024 * 1024;
+/** What a build that is ended may take to remove what it was making: up to some hundred MB. */
+export const CLEAN_UP_MS = 20_000;
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -96,7 +99,8 @@ export function open(program: string, args: readonly string[], options: RunOptio
 }
 
 /**
- * Runs `producer | consumer` without a shell. Both must succeed. When one fails the other is ended.
+ * Runs `producer | consumer` without a shell. Both must succeed. When one fails, or on the signal, the other is ended with all
+ * that it started: mmdebstrap waits for apt before it cleans up and ends.
  * @returns once both have ended; @throws ProcessError of the one that failed first
  */
 export async function runPipe(
@@ -105,9 +109,20 @@ export async function runPipe(
   options: RunOptions & { readonly onBytes?: (total: number) => void } = {},
 ): Promise<void> {
   const abort = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, abort.signal]) : abort.signal;
-  const from = start(producer[0], producer[1], { ...options, signal }, ["ignore", "pipe", "pipe"]);
-  const to = start(consumer[0], consumer[1], { ...options, signal }, ["pipe", "ignore", "pipe"]);
+  const { signal: ours, ...apart } = options;
+  const signal = ours ? AbortSignal.any([ours, abort.signal]) : abort.signal;
+  signal.throwIfAborted();
+  const from = start(producer[0], producer[1], apart, ["ignore", "pipe", "pipe"]);
+  const to = start(consumer[0], consumer[1], apart, ["pipe", "ignore", "pipe"]);
+  const end = (name: NodeJS.Signals) => {
+    for (const { pid, exitCode, signalCode } of [from, to])
+      if (pid !== undefined && exitCode === null && signalCode === null) signalFamily(pid, name);
+  };
+  let late: NodeJS.Timeout | undefined;
+  signal.addEventListener("abort", () => {
+    end("SIGTERM");
+    late = setTimeout(end, CLEAN_UP_MS, "SIGKILL");
+  });
   if (from.stdout && to.stdin) {
     let total = 0;
     from.stdout.on("data", (chunk: Buffer) => {
@@ -126,6 +141,7 @@ export async function runPipe(
     finished(producer[0], from, options).catch(stop),
     finished(consumer[0], to, quiet).catch(stop),
   ]);
+  clearTimeout(late);
   // A broken pipe in the producer is only the echo of a consumer that failed, and the other way round.
   const errors = results.filter((r) => r.status === "rejected").map((r) => r.reason as ProcessError);
   const first = errors.find((e) => e.code !== null && e.code < 128) ?? errors[0];
