@@ -1,6 +1,6 @@
 /** `vm cp` and the SDK's copies with a real guest. */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   lstatSync,
@@ -13,10 +13,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
+import { promisify } from "node:util";
 import type { Sandbox } from "../../src/sdk/index.ts";
 import { LAUNCHER } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
 import { describeTree, makeTree, SPARSE_SIZE } from "../support/tree.ts";
+
+const execute = promisify(execFile);
 
 describe("copies", async () => {
   const home = await makeHome();
@@ -113,6 +116,24 @@ describe("copies", async () => {
       return true;
     });
     assert.equal(await guest("cd /srv/small/d && ls && cat a"), "a\na");
+  });
+
+  test("tell what was copied when this host's disk is full, or refuse one that is read-only", async (t) => {
+    if (process.getuid?.() !== 0) return t.skip("only root mounts a small file system");
+    const small = place("small");
+    const mount = (options: string) => execute("mount", ["-t", "tmpfs", "-o", options, "none", small]);
+    await mount("size=48m");
+    t.after(() => execute("umount", [small]));
+    await guest("mkdir /srv/out && echo a >/srv/out/a && yes | head -c 60M >/srv/out/b");
+    const full = await home.run(["vm", "cp", "cp:/srv/out", small]);
+    assert.equal(full.code, 1);
+    assert.match(full.stderr, /not enough disk space for 'out\/b': .* free on /);
+    assert.match(full.stderr, /\d entries of it had been copied and stay there/);
+    assert.ok(!readdirSync(join(small, "out")).some((name) => name !== "a"), "no part of b");
+    await mount("remount,ro");
+    const closed = await home.run(["vm", "cp", "cp:/srv/out/a", small]);
+    assert.equal(closed.code, 1);
+    assert.match(closed.stderr, /its file system is read-only/);
   });
 
   test("that Ctrl-C ends leave no temporary file", async () => {
