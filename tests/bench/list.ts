@@ -1,7 +1,7 @@
 import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { banger, homeEnvironment, LAUNCHER } from "../support/command.ts";
+import { banger, configureHome, homeEnvironment, LAUNCHER } from "../support/command.ts";
 import { compare, ms, type Row } from "./measure.ts";
 import { program } from "./programs.ts";
 import type { BenchHome } from "./setting.ts";
@@ -41,6 +41,7 @@ async function homeWith(count: number, from: string) {
     await mkdir(dirname(join(path, folder)), { recursive: true, mode: 0o700 });
     await cp(join(from, folder), join(path, folder), { recursive: true, verbatimSymlinks: true });
   }
+  await configureHome(path);
   for (let made = 0; made < count; made++) {
     const { code, stderr } = await banger(["vm", "create", "-q", "--no-start"], { env });
     if (code !== 0) throw new Error(stderr);

@@ -5,7 +5,14 @@ import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { type CommandResult, homeEnvironment, LAUNCHER, leftProcesses, runToEnd } from "./command.ts";
+import {
+  type CommandResult,
+  configureHome,
+  homeEnvironment,
+  LAUNCHER,
+  leftProcesses,
+  runToEnd,
+} from "./command.ts";
 
 const run = promisify(execFile);
 const ID = "61000";
@@ -38,6 +45,7 @@ export async function makeOrdinaryUser(): Promise<OrdinaryUser> {
     await mkdir(dirname(join(path, folder)), { recursive: true, mode: 0o700 });
     await cp(join(seed, folder), join(path, folder), { recursive: true, verbatimSymlinks: true });
   }
+  await configureHome(path);
   await run("chown", ["-R", `${ID}:${ID}`, path]);
   const user = (args: readonly string[]) =>
     runToEnd("setpriv", [...AS_USER, LAUNCHER, ...args], { env, cwd: path });

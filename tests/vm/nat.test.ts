@@ -4,13 +4,14 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import type { Sandbox } from "../../src/sdk/index.ts";
+import { configureHome } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
 import { makeOrdinaryUser, ordinaryUserMissing } from "../support/ordinary-user.ts";
 import { type OtherMachine, otherMachineMissing, startOtherMachine } from "../support/other-machine.ts";
@@ -162,15 +163,13 @@ describe("outbound network", { skip: await otherMachineMissing() }, async () => 
   });
 
   test("default_dns is what a guest asks, from the next VM that is given a network on", async () => {
-    await mkdir(join(home.path, ".config/banger"), { recursive: true });
-    const config = join(home.path, ".config/banger/config.toml");
-    await writeFile(config, `default_dns = ["${other.address}"]\n`);
+    await configureHome(home.path, `default_dns = ["${other.address}"]\n`);
     await vm.set({ nat: false });
     await vm.set({ nat: true });
     const script = "cat /etc/resolv.conf; getent ahostsv4 some.example";
     const { text } = await vm.exec(["sh", "-c", script]);
     assert.match(text, new RegExp(`^nameserver ${other.address}\n${other.address} `));
-    await writeFile(config, "");
+    await configureHome(home.path);
     await vm.restart();
     const { text: again } = await vm.exec(["cat", "/etc/resolv.conf"]);
     assert.doesNotMatch(again, new RegExp(other.address));
