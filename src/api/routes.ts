@@ -8,6 +8,7 @@ import { kernelsRoutes } from "./routes/kernels.ts";
 import { operationsRoutes } from "./routes/operations.ts";
 import { portsRoutes } from "./routes/ports.ts";
 import { processesRoutes } from "./routes/processes.ts";
+import { snapshotsRoutes } from "./routes/snapshots.ts";
 import { storesRoutes } from "./routes/stores.ts";
 import { vmsRoutes } from "./routes/vms.ts";
 import { workspacesRoutes } from "./routes/workspaces.ts";
@@ -27,6 +28,7 @@ export const ROUTES = {
   ...kernelsRoutes,
   ...cleaningRoutes,
   ...catalogsRoutes,
+  ...snapshotsRoutes,
 } as const;
 
 export type RouteName = keyof typeof ROUTES;

@@ -14,6 +14,7 @@ export * from "./schemas/operations.ts";
 export * from "./schemas/ports.ts";
 export * from "./schemas/processes.ts";
 export * from "./schemas/rates.ts";
+export * from "./schemas/snapshots.ts";
 export * from "./schemas/stores.ts";
 export * from "./schemas/vms.ts";
 export * from "./schemas/workspaces.ts";

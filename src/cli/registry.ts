@@ -104,6 +104,48 @@ export const COMMANDS: readonly Entry[] = [
     load: load(() => import("./commands/vm-workspace-export.ts")),
   },
   {
+    name: "vm snapshot create",
+    summary: "keep a VM as it is now, under a name",
+    load: load(() => import("./commands/vm-snapshot-create.ts")),
+  },
+  {
+    name: "vm snapshot list",
+    aliases: ["vm snapshot ls"],
+    summary: "snapshots of VMs",
+    load: load(() => import("./commands/vm-snapshot-list.ts")),
+  },
+  {
+    name: "vm snapshot show",
+    summary: "everything known about one snapshot",
+    load: load(() => import("./commands/vm-snapshot-show.ts")),
+  },
+  {
+    name: "vm snapshot delete",
+    aliases: ["vm snapshot rm"],
+    summary: "delete snapshots; VMs that were made of them stay",
+    load: load(() => import("./commands/vm-snapshot-delete.ts")),
+  },
+  {
+    name: "vm snapshot export",
+    summary: "write a snapshot to one file",
+    load: load(() => import("./commands/vm-snapshot-export.ts")),
+  },
+  {
+    name: "vm snapshot import",
+    summary: "take a snapshot from a file that vm snapshot export wrote",
+    load: load(() => import("./commands/vm-snapshot-import.ts")),
+  },
+  {
+    name: "vm restore",
+    summary: "make a VM of a snapshot, which goes on from there",
+    load: load(() => import("./commands/vm-restore.ts")),
+  },
+  {
+    name: "vm fork",
+    summary: "make copies of a running VM, which goes on",
+    load: load(() => import("./commands/vm-fork.ts")),
+  },
+  {
     name: "vm ssh",
     summary: "a shell or a command in a running VM, over ssh",
     load: load(() => import("./commands/vm-ssh.ts")),
@@ -328,6 +370,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
 /** Groups within groups. */
 export const SUBGROUPS: Readonly<Record<string, string>> = {
   "vm workspace": "git repositories of this host in VMs",
+  "vm snapshot": "VMs kept as they were",
 };
 
 export type Resolution =

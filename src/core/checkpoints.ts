@@ -38,6 +38,15 @@ export const CHECKPOINTS = [
 /** Those of templates, made and used: tests/vm/warm.test.ts. */
 export const WARM_CHECKPOINTS = ["warm.launched", "warm.saved", "warm.complete", "warm.borrowed"] as const;
 
+/** Of snapshots and forks; copies pass those of creations and starts, too. */
+export const SNAPSHOT_CHECKPOINTS = [
+  "capture.paused",
+  "capture.saved",
+  "capture.resumed",
+  "snapshot.published",
+  "snapshot.recorded",
+] as const;
+
 /** Files and archives into and out of guests: tests/vm/faults-transfers.test.ts. */
 export const COPY_CHECKPOINTS = ["upload.opened", "upload.sent", "download.opened", "download.sent"] as const;
 
@@ -55,6 +64,7 @@ export const SUPPLY_CHECKPOINTS = [
 export type Checkpoint =
   | (typeof CHECKPOINTS)[number]
   | (typeof WARM_CHECKPOINTS)[number]
+  | (typeof SNAPSHOT_CHECKPOINTS)[number]
   | (typeof COPY_CHECKPOINTS)[number]
   | (typeof SUPPLY_CHECKPOINTS)[number];
 

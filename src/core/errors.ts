@@ -105,6 +105,37 @@ export const CATALOGUE = {
     message: "port {port} on {address} cannot be opened: {reason}",
     hint: "{hint}",
   },
+  // snapshots
+  snapshot_not_found: {
+    status: 404,
+    exit: failure,
+    message: "no snapshot named '{ref}'",
+    hint: "banger vm snapshot list shows all snapshots",
+  },
+  snapshot_name_taken: {
+    status: 409,
+    exit: failure,
+    message: "a snapshot named '{name}' exists already",
+    hint: "choose another name, or banger vm snapshot delete {name}",
+  },
+  snapshot_in_use: {
+    status: 409,
+    exit: failure,
+    message: "snapshot '{name}' is being restored or exported",
+    hint: "type it again when that has ended",
+  },
+  snapshot_damaged: {
+    status: 422,
+    exit: failure,
+    message: "snapshot '{name}' is damaged, {file}: {problem}",
+    hint: "nothing was made of it; import it again, or banger vm snapshot delete {name}",
+  },
+  snapshot_unusable: {
+    status: 409,
+    exit: failure,
+    message: "snapshot '{name}' cannot be restored here: {reason}",
+    hint: "{fix}",
+  },
   // start-up
   boot_failed: {
     status: 500,
@@ -213,14 +244,14 @@ export const CATALOGUE = {
   image_in_use: {
     status: 409,
     exit: failure,
-    message: "image '{name}' is used by {vms}",
-    hint: "delete these VMs first: banger vm delete",
+    message: "image '{name}' is used by {users}",
+    hint: "delete these first: banger vm delete, banger vm snapshot delete",
   },
   kernel_in_use: {
     status: 409,
     exit: failure,
-    message: "kernel '{name}' is used by {vms}",
-    hint: "delete these VMs first: banger vm delete",
+    message: "kernel '{name}' is used by {users}",
+    hint: "delete these first: banger vm delete, banger vm snapshot delete",
   },
   image_changed: {
     status: 409,

@@ -5,8 +5,8 @@ import { BangerError } from "./errors.ts";
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford base 32: no look-alikes
 
 /** A random id such as `vm-7f3k9q2w0x` (50 bits). */
-export function newId(prefix: "vm" | "op" | "ls"): string {
-  const length = prefix === "vm" ? 10 : 6;
+export function newId(prefix: "vm" | "sn" | "op" | "ls"): string {
+  const length = prefix === "vm" || prefix === "sn" ? 10 : 6;
   return `${prefix}-${Array.from(randomBytes(length), (byte) => ALPHABET[byte % 32]).join("")}`;
 }
 

@@ -7,9 +7,9 @@ import { allocatedBytes } from "../host/disk-usage.ts";
 import { vmDirectory } from "../host/paths.ts";
 import type { VmContext } from "../vm/context.ts";
 import type { Stores } from "./store-handlers.ts";
+import { type Supply, usersOf } from "./users.ts";
 
 type Context = VmContext & Stores;
-type StoreKind = "image" | "kernel";
 
 /** Everything that takes space. */
 export async function allParts(context: Context): Promise<Part[]> {
@@ -18,6 +18,7 @@ export async function allParts(context: Context): Promise<Part[]> {
     storeParts(context, "image"),
     storeParts(context, "kernel"),
     cached(context),
+    snapshotParts(context),
   ];
   return (await Promise.all(groups)).flat();
 }
@@ -53,7 +54,7 @@ export function removeKernel(context: Context, ref: string, signal: AbortSignal)
       return outcome([{ ...part, name: ref, detail, size_bytes: 0 }], false);
     }
     if (part.used_by.length > 0)
-      throw BangerError.of("kernel_in_use", { name: part.name, vms: part.used_by.slice(0, 10).join(", ") });
+      throw BangerError.of("kernel_in_use", { name: part.name, users: part.used_by.slice(0, 10).join(", ") });
     return remove(context, [part]);
   });
 }
@@ -61,7 +62,7 @@ export function removeKernel(context: Context, ref: string, signal: AbortSignal)
 async function remove(context: Context, parts: readonly Part[]): Promise<Pruned> {
   for (const part of parts) {
     if (part.kind === "cache") await removeCachePart(context.paths, part.id);
-    else await storeOf(context, part.kind as StoreKind).discard(part.id);
+    else await storeOf(context, part.kind as Supply).discard(part.id);
     context.log.info({ kind: part.kind, id: part.id, bytes: part.size_bytes }, "removed");
   }
   return outcome(parts, false);
@@ -87,6 +88,20 @@ function vmParts(context: Context): Promise<Part[]> {
   );
 }
 
+function snapshotParts({ snapshots }: Context): Promise<Part[]> {
+  return Promise.all(
+    snapshots.list().map(async ({ id, name, vm, machine }) => ({
+      kind: "snapshot" as const,
+      id,
+      name,
+      detail: `${machine ? "memory and disk" : "disk"} of ${vm.name}`,
+      size_bytes: await snapshots.bytes(id),
+      used_by: [],
+      current: true,
+    })),
+  );
+}
+
 interface Described {
   readonly name: string;
   readonly digest: string;
@@ -94,18 +109,16 @@ interface Described {
 
 const storeOf = (
   context: Context,
-  kind: StoreKind,
+  kind: Supply,
 ): {
   list(): Promise<readonly Described[]>;
   parts(): Promise<StoredPart[]>;
   discard(digest: string): Promise<void>;
 } => (kind === "image" ? context.images : context.kernels);
 
-async function storeParts(context: Context, kind: StoreKind): Promise<Part[]> {
+async function storeParts(context: Context, kind: Supply): Promise<Part[]> {
   const store = storeOf(context, kind);
   const names = Map.groupBy(await store.list(), (one) => one.digest);
-  const key = kind === "image" ? "imageDigest" : "kernelDigest";
-  const vms = context.vms.list();
   return (await store.parts()).map(({ digest, current, bytes }) => ({
     kind,
     id: digest,
@@ -116,7 +129,7 @@ async function storeParts(context: Context, kind: StoreKind): Promise<Part[]> {
         .join(", ") ?? "(unreadable)",
     detail: current ? `current ${kind}` : `older ${kind}`,
     size_bytes: bytes,
-    used_by: vms.filter((vm) => vm[key] === digest).map((vm) => vm.name),
+    used_by: usersOf(context, kind, digest),
     current,
   }));
 }

@@ -51,6 +51,7 @@ export async function describeVm(context: VmContext, record: VmRecord): Promise<
     stops_because: deadline?.why ?? null,
     created_at: new Date(record.createdAt).toISOString(),
     started_at: time(record.startedAt),
+    origin: record.origin,
     start: record.start,
     boot_id: record.bootId,
     boot,

@@ -14,6 +14,8 @@ import type { Operations } from "./operations.ts";
 import { portHandlers } from "./port-handlers.ts";
 import type { Handlers } from "./server.ts";
 import { openEventSink } from "./server-sent-events.ts";
+import { snapshotHandlers } from "./snapshot-handlers.ts";
+import type { SnapshotService } from "./snapshot-service.ts";
 import { type Stores, storeHandlers } from "./store-handlers.ts";
 import { vmHandlers } from "./vm-handlers.ts";
 import type { VmService } from "./vm-service.ts";
@@ -24,6 +26,7 @@ export interface Services {
   readonly context: VmContext & Stores;
   readonly vms: VmService;
   readonly workspaces: WorkspaceService;
+  readonly snapshots: SnapshotService;
   readonly operations: Operations;
   readonly leases: Leases;
   /** Puts everything away; the process may end then. */
@@ -42,6 +45,7 @@ export function makeHandlers(services: Services): Handlers {
     ...kernelHandlers(context, operations),
     ...cleaningHandlers(context),
     ...catalogHandlers(context, operations),
+    ...snapshotHandlers(vms, services.snapshots),
 
     getStatus: () => daemonStatus(context),
     // The answer is the last thing sent, and the connection closes with the process: the client then knows that it is gone.

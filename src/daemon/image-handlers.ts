@@ -7,6 +7,7 @@ import { untilLeft } from "./cleaning-handlers.ts";
 import type { Operations } from "./operations.ts";
 import type { Handlers } from "./server.ts";
 import type { Stores } from "./store-handlers.ts";
+import { usersOf } from "./users.ts";
 
 type ImageRoute =
   | "getImage"
@@ -21,11 +22,6 @@ export function imageHandlers(
   operations: Operations,
 ): Pick<Handlers, ImageRoute> {
   const { images } = context;
-  const usersOf = (digest: string) =>
-    context.vms
-      .list()
-      .filter((vm) => vm.imageDigest === digest)
-      .map((vm) => vm.name);
   return {
     getImage: async ({ params }): Promise<ImageDetails> => {
       const image = await images.find(params.image ?? "");
@@ -35,7 +31,7 @@ export function imageHandlers(
         source: image.source,
         size_bytes: image.sizeBytes,
         created_at: image.createdAt,
-        used_by: usersOf(image.digest),
+        used_by: usersOf(context, "image", image.digest),
         description: image.description,
         file: image.file?.path ?? null,
         origin: image.origin,
@@ -51,9 +47,9 @@ export function imageHandlers(
       context.supplies.clean(untilLeft(reply), async () => {
         const image = await images.find(params.image ?? "");
         await images.remove(image, () => {
-          const users = usersOf(image.digest);
+          const users = usersOf(context, "image", image.digest);
           if (users.length === 0) return;
-          throw BangerError.of("image_in_use", { name: image.name, vms: users.slice(0, 10).join(", ") });
+          throw BangerError.of("image_in_use", { name: image.name, users: users.slice(0, 10).join(", ") });
         });
       }),
     importImage: async ({ body }) =>

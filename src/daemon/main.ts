@@ -24,7 +24,9 @@ import { elfKernel } from "../kernels/elf-kernel.ts";
 import { KernelStore } from "../kernels/store.ts";
 import { Nats } from "../network/nats.ts";
 import { PublishedPorts } from "../network/published-ports.ts";
+import { SnapshotStore } from "../snapshots/store.ts";
 import { type Database, openDatabase } from "../store/database.ts";
+import { SnapshotRepository } from "../store/snapshots.ts";
 import { VmRepository } from "../store/vms.ts";
 import { WorkspaceRepository } from "../store/workspaces.ts";
 import { BusyVms } from "../vm/busy.ts";
@@ -44,6 +46,7 @@ import { listenOn, untilListening } from "./listen.ts";
 import { Operations } from "./operations.ts";
 import { buildServer } from "./server.ts";
 import { acquireDaemonLock } from "./single-instance.ts";
+import { SnapshotService } from "./snapshot-service.ts";
 import type { Stores } from "./store-handlers.ts";
 import { VmService } from "./vm-service.ts";
 import { WorkspaceService } from "./workspace-service.ts";
@@ -80,6 +83,8 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
   const database = openDatabase(databaseFile(paths));
   const context = makeContext(paths, config, database, log);
   await clearLeftovers(paths);
+  const half = await context.snapshots.reconcile();
+  if (half.length > 0) log.info({ snapshots: half }, "removed snapshots that were not whole");
   const unfinished = await recoverVms(context, Date.now() - uptime() * 1000);
   await context.ssh.tidy();
 
@@ -97,7 +102,10 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
   };
   const workspaces = new WorkspaceService(context, operations);
   const vms = new VmService(context, operations, leases, workspaces);
-  const server = await buildServer(makeHandlers({ context, operations, leases, vms, workspaces, putAway }));
+  const snapshots = new SnapshotService(context, operations);
+  const server = await buildServer(
+    makeHandlers({ context, operations, leases, vms, workspaces, snapshots, putAway }),
+  );
   await server.ready();
   await listenOn(server.server, daemonSocket(paths));
   // Connections to running monitors keep the loop alive; they are theirs to end.
@@ -137,6 +145,7 @@ function makeContext(
     },
     vms,
     workspaces: new WorkspaceRepository(database),
+    snapshots: new SnapshotStore(paths, new SnapshotRepository(database)),
     catalogs,
     images: new ImageStore({ paths, catalogs }),
     kernels,

@@ -6,6 +6,7 @@ import type { KernelStore, Kernel as StoredKernel } from "../kernels/store.ts";
 import type { VmContext } from "../vm/context.ts";
 import type { Operations } from "./operations.ts";
 import type { Handlers } from "./server.ts";
+import { usersOf } from "./users.ts";
 
 export interface Stores {
   readonly catalogs: Catalogs;
@@ -19,11 +20,6 @@ export function storeHandlers(
   context: VmContext & Stores,
   operations: Operations,
 ): Pick<Handlers, StoreRoute> {
-  const usedBy = (digest: string) =>
-    context.vms
-      .list()
-      .filter((vm) => vm.imageDigest === digest)
-      .map((vm) => vm.name);
   return {
     listImages: async ({ query }) => {
       const here = (await context.images.list()).map(
@@ -33,7 +29,7 @@ export function storeHandlers(
           source: image.source,
           size_bytes: image.sizeBytes,
           created_at: image.createdAt,
-          used_by: usedBy(image.digest),
+          used_by: usersOf(context, "image", image.digest),
         }),
       );
       return query.available ? [...here, ...missing(await context.images.listAvailable())] : here;
@@ -60,8 +56,7 @@ export function storeHandlers(
 }
 
 /** A kernel as lists show it. */
-export function kernelRow({ vms }: VmContext, kernel: StoredKernel) {
-  const users = vms.list().filter((vm) => vm.kernelDigest === kernel.digest);
+export function kernelRow(context: VmContext, kernel: StoredKernel) {
   return {
     name: kernel.name,
     digest: kernel.digest,
@@ -69,7 +64,7 @@ export function kernelRow({ vms }: VmContext, kernel: StoredKernel) {
     source: kernel.source,
     size_bytes: kernel.sizeBytes,
     created_at: kernel.createdAt,
-    used_by: users.map((vm) => vm.name),
+    used_by: usersOf(context, "kernel", kernel.digest),
   } satisfies Kernel;
 }
 

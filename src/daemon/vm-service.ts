@@ -12,7 +12,6 @@ import type {
 } from "../api/schemas.ts";
 import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
-import { checkDistinct, type PortMapping } from "../core/port-mapping.ts";
 import type { Work } from "../core/stage.ts";
 import { formatDuration } from "../core/units.ts";
 import type { GuestSession } from "../guest/index.ts";
@@ -20,7 +19,7 @@ import { hostSize } from "../host/vm-defaults.ts";
 import type { RunSettings } from "../images/manifest.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "../vm/context.ts";
-import { checkFitsHost, createVm, newVmId } from "../vm/create.ts";
+import { type CreateRequest, checkFitsHost, createVm, newVmId } from "../vm/create.ts";
 import type { Why } from "../vm/deadlines.ts";
 import { deleteVm } from "../vm/delete.ts";
 import { killVm } from "../vm/kill.ts";
@@ -35,6 +34,7 @@ import { requireFeatures } from "../vmm/features.ts";
 import { describeVm } from "./describe-vm.ts";
 import type { Leases } from "./leases.ts";
 import type { Operations } from "./operations.ts";
+import { mappingsOf } from "./publish.ts";
 import { rateOf } from "./rates.ts";
 import type { WorkspaceService } from "./workspace-service.ts";
 
@@ -86,27 +86,34 @@ export class VmService {
     if (request.name !== undefined && vms.hasName(request.name))
       throw BangerError.of("vm_name_taken", { name: request.name });
 
-    const publish = (request.publish ?? []).map(
-      (port): PortMapping => ({
-        address: port.address ?? null,
-        hostPort: port.host_port ?? 0,
-        guestPort: port.guest_port,
-      }),
-    );
-    checkDistinct(publish, "publish");
-
+    const publish = mappingsOf(request.publish);
     const diskRate = rateOf(request.disk_rate ?? null, "disk_rate");
     const netRate = rateOf(request.net_rate ?? null, "net_rate");
-
     const id = newVmId();
+    return this.underLease(request.lease, id, () =>
+      this.#startCreation(id, request, { publish, diskRate, netRate }),
+    );
+  }
+
+  /** Starts the making of a VM; when the lease ends it is undone if it is under way, and a VM that was to be removed goes. */
+  underLease(lease: string | undefined, id: string, start: () => Operation): Operation {
     let operation: Operation | null = null;
-    if (request.lease) {
-      this.#leases.attach(request.lease, async () => {
+    if (lease) {
+      this.#leases.attach(lease, async () => {
         if (operation) await this.#operations.cancel(operation.id);
-        if (vms.get(id)?.autoRemove) await this.#removeNow(id);
+        if (this.#context.vms.get(id)?.autoRemove) await this.#removeNow(id);
       });
     }
-    operation = this.#operations.start("create", id, async (work) => {
+    operation = start();
+    return operation;
+  }
+
+  #startCreation(
+    id: string,
+    request: CreateVm,
+    checked: Pick<CreateRequest, "publish" | "diskRate" | "netRate">,
+  ): Operation {
+    return this.#operations.start("create", id, async (work) => {
       const config = await this.#context.readConfig();
       const record = await createVm(
         this.#context,
@@ -121,9 +128,7 @@ export class VmService {
           diskBytes: request.disk_bytes,
           nested: request.nested ?? false,
           nat: request.nat ?? false,
-          diskRate,
-          netRate,
-          publish,
+          ...checked,
           autoRemove: request.auto_remove ?? false,
           ttlMs: request.ttl_ms ?? null,
         },
@@ -133,7 +138,6 @@ export class VmService {
       else await this.#firstStart(record, request, work);
       if (request.workspace) await this.#firstPrepare(record, request.workspace, work);
     });
-    return operation;
   }
 
   start(ref: string, { wait = "agent", cold = false }: StartVm): Operation {

@@ -6,12 +6,12 @@
  *     .tmp-*                     being made, or left by a crash; removed by reconcile
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import { allocatedBytes } from "./disk-usage.ts";
-import { exists, privateDirectory, writeFileAtomic } from "./files.ts";
+import { exists, privateDirectory, syncTree, writeFileAtomic } from "./files.ts";
 
 const DIGEST = /^[0-9a-f]{64}$/;
 const MAX_JSON = 1024 * 1024;
@@ -108,7 +108,7 @@ export class ContentStore<Manifest> {
       const known = await this.get(digest);
       if (known) return known;
       await writeFileAtomic(join(temporary, "manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-      await syncFolder(temporary);
+      await syncTree(temporary);
       // An unreadable entry (an older layout of the same content) gives way to this one.
       if (await exists(target)) await rm(target, { recursive: true, force: true });
       await rename(temporary, target).catch(async (error: unknown) => {
@@ -167,23 +167,5 @@ async function readJson(path: string): Promise<unknown> {
     return JSON.parse(text) as unknown;
   } catch {
     return null;
-  }
-}
-
-/** Syncs the files of a folder (one level and its folders) and the folder itself. */
-async function syncFolder(folder: string): Promise<void> {
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.isDirectory()) await syncFolder(join(folder, entry.name));
-    else if (entry.isFile()) await syncPath(join(folder, entry.name));
-  }
-  await syncPath(folder);
-}
-
-async function syncPath(path: string): Promise<void> {
-  const file = await open(path, "r");
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }

@@ -1,6 +1,6 @@
 /** File helpers that keep promises across crashes. */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { BangerError } from "../core/errors.ts";
 
@@ -53,6 +53,15 @@ export async function publishFile(path: string, make: (temporary: string) => Pro
     await rm(temporary, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Syncs the files of a folder, those of the folders in it, and the folders themselves. */
+export async function syncTree(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.isDirectory()) await syncTree(join(folder, entry.name));
+    else if (entry.isFile()) await syncPath(join(folder, entry.name));
+  }
+  await syncPath(folder);
 }
 
 async function syncPath(path: string): Promise<void> {

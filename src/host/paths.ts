@@ -1,7 +1,7 @@
 /**
  * Where banger keeps things, by the XDG base directory specification. Everything below is 0700 and banger's own.
  *
- *     state/   state.db, vms/<id>/, images/, kernels/, run/ (sockets, when there is no XDG_RUNTIME_DIR), daemon.log
+ *     state/   state.db, vms/<id>/, snapshots/<id>/, images/, kernels/, run/ (sockets, when there is no XDG_RUNTIME_DIR), daemon.log
  *     cache/   what can be made again: downloads, disk templates, initramfs files, the agent binary
  *     config/  config.toml, written by the user only
  */

@@ -1,6 +1,6 @@
 /** The client of the daemon. */
 import type { Duplex } from "node:stream";
-import type { CreateVm, DaemonStatus, Operation, Vm, WaitFor } from "../api/schemas.ts";
+import type { CreateVm, DaemonStatus, Operation, RestoreSnapshot, Vm, WaitFor } from "../api/schemas.ts";
 import { resolvePaths } from "../host/paths.ts";
 import { type Catalogs, catalogsOf } from "./catalogs.ts";
 import { type Cleaning, cleaning } from "./cleaning.ts";
@@ -13,6 +13,7 @@ import { type Lease, openLease } from "./lease.ts";
 import { cancelOperation, type FollowOptions, follow, perform } from "./operations.ts";
 import { type DiskRateOptions, diskRateRequest, type NetRateOptions, netRateRequest } from "./rates.ts";
 import { type ExecOptions, Sandbox, startExecution } from "./sandbox.ts";
+import { type Snapshots, snapshotsOf } from "./snapshots.ts";
 import { loadWebSockets, segment, Transport } from "./transport.ts";
 import { type PrepareOptions, prepareRequest } from "./workspace.ts";
 
@@ -52,6 +53,12 @@ export interface CreateOptions {
   readonly keep?: boolean;
 }
 
+/** What can be said of a VM that is made of a snapshot: the rest is as it was. */
+export type RestoreOptions = Pick<
+  CreateOptions,
+  "name" | "publish" | "wait" | "autoRemove" | "lease" | "ttlMs" | "keep"
+>;
+
 /** A TCP port of the guest and where this host listens for it. */
 export interface PublishOptions {
   /** An IP address of this host; by default both loopback addresses. */
@@ -67,6 +74,7 @@ export class Banger implements Disposable {
   readonly kernels: Kernels;
   readonly catalogs: Catalogs;
   readonly cleaning: Cleaning;
+  readonly snapshots: Snapshots;
   readonly operations: {
     list(): Promise<Operation[]>;
     get(id: string): Promise<Operation>;
@@ -81,6 +89,7 @@ export class Banger implements Disposable {
     this.kernels = kernelsOf(transport);
     this.catalogs = catalogsOf(transport);
     this.cleaning = cleaning(transport);
+    this.snapshots = snapshotsOf(transport);
     this.operations = {
       list: () => transport.json("/v1/operations"),
       get: (id) => transport.json(`/v1/operations/${segment(id)}`),
@@ -122,6 +131,22 @@ export class Banger implements Disposable {
     const creation = perform(this.#transport, "/v1/vms", { method: "POST", body }, following);
     if (options.start !== false) setImmediate(loadWebSockets); // commands come next, and the guest boots meanwhile
     const operation = await creation;
+    const info = await this.#transport.json<Vm>(`/v1/vms/${segment(operation.target)}`);
+    return new Sandbox(this.#transport, info, !options.keep);
+  }
+
+  /**
+   * A VM of a snapshot that goes on from there, a machine of its own. When it is disposed of it is deleted, unless `keep` is set.
+   * @throws snapshot_not_found | snapshot_unusable | snapshot_damaged | vm_name_taken
+   */
+  async restore(
+    snapshot: string,
+    options: RestoreOptions = {},
+    following: FollowOptions = {},
+  ): Promise<Sandbox> {
+    const path = `/v1/snapshots/${segment(snapshot)}/restore`;
+    const body: RestoreSnapshot = commonRequest(options);
+    const operation = await perform(this.#transport, path, { method: "POST", body }, following);
     const info = await this.#transport.json<Vm>(`/v1/vms/${segment(operation.target)}`);
     return new Sandbox(this.#transport, info, !options.keep);
   }
@@ -168,27 +193,10 @@ export class Banger implements Disposable {
 }
 
 async function createRequest(options: CreateOptions): Promise<CreateVm> {
-  const {
-    name,
-    image,
-    kernel,
-    driver,
-    cold,
-    nested,
-    nat,
-    diskRate,
-    netRate,
-    publish,
-    start,
-    wait,
-    autoRemove,
-    lease,
-    workspace,
-    ttlMs,
-  } = options;
+  const { image, kernel, driver, cold, nested, nat, diskRate, netRate, start, workspace } = options;
   return {
     ...(await completeSizes(options)),
-    ...(name !== undefined && { name }),
+    ...commonRequest(options),
     ...(image !== undefined && { image }),
     ...(kernel !== undefined && { kernel }),
     ...(driver !== undefined && { driver }),
@@ -197,6 +205,14 @@ async function createRequest(options: CreateOptions): Promise<CreateVm> {
     ...(nat !== undefined && { nat }),
     ...(diskRate && { disk_rate: diskRateRequest(diskRate) }),
     ...(netRate && { net_rate: netRateRequest(netRate) }),
+    ...(start !== undefined && { start }),
+    ...(workspace && { workspace: prepareRequest(workspace.path, workspace) }),
+  };
+}
+
+function commonRequest({ name, publish, wait, autoRemove, lease, ttlMs }: RestoreOptions): RestoreSnapshot {
+  return {
+    ...(name !== undefined && { name }),
     ...(publish && {
       publish: publish.map(({ address = null, hostPort = 0, guestPort }) => ({
         address,
@@ -204,11 +220,9 @@ async function createRequest(options: CreateOptions): Promise<CreateVm> {
         guest_port: guestPort,
       })),
     }),
-    ...(start !== undefined && { start }),
     ...(wait !== undefined && { wait }),
     ...(autoRemove !== undefined && { auto_remove: autoRemove }),
     ...(lease !== undefined && { lease }),
-    ...(workspace && { workspace: prepareRequest(workspace.path, workspace) }),
     ...(ttlMs !== undefined && { ttl_ms: ttlMs }),
   };
 }

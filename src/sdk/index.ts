@@ -16,6 +16,7 @@ export type {
   Pruned,
   Published,
   PublishedPort,
+  Snapshot,
   VerifiedCatalog,
   Vm,
   VmPorts,
@@ -25,7 +26,7 @@ export type {
   WorkspaceExport,
 } from "../api/schemas.ts";
 export { BangerError, type ErrorCode } from "../core/errors.ts";
-export { Banger, type CreateOptions, type PublishOptions } from "./banger.ts";
+export { Banger, type CreateOptions, type PublishOptions, type RestoreOptions } from "./banger.ts";
 export type { Catalogs, PublicationOptions, Publishing } from "./catalogs.ts";
 export type { Cleaning } from "./cleaning.ts";
 export type { ConnectOptions } from "./connect.ts";
@@ -39,5 +40,6 @@ export type { KernelFiles, Kernels } from "./kernels.ts";
 export type { Lease } from "./lease.ts";
 export type { FollowOptions } from "./operations.ts";
 export type { DiskRateOptions, NetRateOptions } from "./rates.ts";
-export type { AttachOptions, ExecOptions, Sandbox, Settings } from "./sandbox.ts";
+export type { AttachOptions, ExecOptions, ForkOptions, Sandbox, Settings } from "./sandbox.ts";
+export type { Snapshots } from "./snapshots.ts";
 export type { ExportOptions, PrepareOptions, Workspace, WorkspaceInfo } from "./workspace.ts";

@@ -2,11 +2,13 @@
 import type { Duplex, Readable } from "node:stream";
 import type { ExecAttach, ExecStart } from "../api/exec.ts";
 import type {
+  ForkVm,
   GuestProcess,
   KillVm,
   Operation,
   RestartVm,
   SetVm,
+  Snapshot,
   StartVm,
   StopVm,
   Vm,
@@ -23,6 +25,7 @@ import { Files } from "./files.ts";
 import { type Forward, type ForwardOptions, forwardPort } from "./forward-port.ts";
 import { type FollowOptions, perform } from "./operations.ts";
 import { type DiskRateOptions, diskRateRequest, type NetRateOptions, netRateRequest } from "./rates.ts";
+import { makeSnapshot } from "./snapshots.ts";
 import { segment, type Transport } from "./transport.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -69,6 +72,14 @@ export interface Settings {
   /** Null: no limit. */
   readonly diskRate?: DiskRateOptions | null;
   readonly netRate?: NetRateOptions | null;
+}
+
+export interface ForkOptions {
+  /** Default 1. */
+  readonly count?: number | undefined;
+  readonly name?: string | undefined;
+  /** Default `agent`: commands can run. */
+  readonly wait?: WaitFor | undefined;
 }
 
 /** A VM. Made by `banger.create()` it is deleted by `await using`, unless it was made with `keep`. */
@@ -147,6 +158,31 @@ export class Sandbox implements AsyncDisposable {
   async resume(following: FollowOptions = {}): Promise<Vm> {
     await this.#perform("POST", "/resume", undefined, following);
     return this.refresh();
+  }
+
+  /**
+   * Keeps it as it is now: memory and disk while it runs or is paused (it stands still meanwhile: `stood_still_ms`), else the disk.
+   * @throws snapshot_name_taken | vm_wrong_state | no_space
+   */
+  snapshot(options: FollowOptions & { readonly name?: string | undefined } = {}): Promise<Snapshot> {
+    return makeSnapshot(this.#transport, this.#path, options);
+  }
+
+  /**
+   * Copies of it as it is now, each a machine of its own that goes on from here; it goes on, too. All are made or none.
+   * @param options.name of the copy, of several NAME-1, NAME-2 …; default: its own name, numbered
+   * @throws vm_wrong_state | vm_name_taken | no_space
+   */
+  async fork({ count, name, wait, ...following }: FollowOptions & ForkOptions = {}): Promise<Sandbox[]> {
+    const body: ForkVm = {
+      ...(count !== undefined && { count }),
+      ...(name !== undefined && { name }),
+      ...(wait !== undefined && { wait }),
+    };
+    const { result } = await this.#perform("POST", "/fork", body, following);
+    const ids = result && "vms" in result ? result.vms : [];
+    const infos = await Promise.all(ids.map((id) => this.#transport.json<Vm>(`/v1/vms/${segment(id)}`)));
+    return infos.map((info) => new Sandbox(this.#transport, info));
   }
 
   /** Ends its monitor by a signal (KILL), without asking the guest; resolves when it is gone. @throws vmm_survived */

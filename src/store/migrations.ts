@@ -58,4 +58,12 @@ export const MIGRATIONS: readonly string[] = [
    ALTER TABLE vms ADD COLUMN start TEXT CHECK (start IN ('cold','warm','restored'))`,
   // 8: limits of speed, JSON of core/rate-limit.ts' RateLimit.
   "ALTER TABLE vms ADD COLUMN disk_rate TEXT; ALTER TABLE vms ADD COLUMN net_rate TEXT",
+  // 9: snapshots, and what VMs were made of them. `manifest` is JSON (src/snapshots/manifest.ts), `origin` too (vms.ts).
+  `CREATE TABLE snapshots (
+     id            TEXT PRIMARY KEY,
+     name          TEXT NOT NULL UNIQUE,
+     created_at    INTEGER NOT NULL,
+     manifest      TEXT NOT NULL
+   ) STRICT;
+   ALTER TABLE vms ADD COLUMN origin TEXT`,
 ];

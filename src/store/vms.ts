@@ -21,6 +21,13 @@ export interface BootRecord {
   readonly attempts: number;
 }
 
+/** A snapshot, or the VM that it was forked from; either may be gone since. */
+export interface Origin {
+  readonly kind: "snapshot" | "vm";
+  readonly id: string;
+  readonly name: string;
+}
+
 export interface VmRecord {
   readonly id: string;
   readonly name: string;
@@ -42,6 +49,8 @@ export interface VmRecord {
   readonly borrowed: boolean;
   /** How it came up last: null before the first time. */
   readonly start: StartKind | null;
+  /** What it was made of, when not of an image alone. */
+  readonly origin: Origin | null;
   /** The guest may not know the name or have the disk size that this record says yet: seen to at the next start at the latest. */
   readonly unsettled: boolean;
   readonly nested: boolean;
@@ -106,6 +115,7 @@ const COLUMNS: Record<keyof VmRecord, string> = {
   diskBytes: "disk_bytes",
   borrowed: "borrowed",
   start: "start",
+  origin: "origin",
   unsettled: "unsettled",
   nested: "nested",
   nat: "nat",
@@ -188,6 +198,7 @@ function toRecord(row: Record<string, unknown>): VmRecord {
     diskRate: fromJson(record.diskRate),
     netRate: fromJson(record.netRate),
     publish: fromJson(record.publish),
+    origin: fromJson(record.origin),
     autoRemove: record.autoRemove === 1,
     boot: fromJson(record.boot),
     machine: fromJson(record.machine),

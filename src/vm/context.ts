@@ -7,6 +7,7 @@ import type { Image } from "../images/store.ts";
 import type { Kernel } from "../kernels/store.ts";
 import type { Nats } from "../network/nats.ts";
 import type { PublishedPorts } from "../network/published-ports.ts";
+import type { SnapshotStore } from "../snapshots/store.ts";
 import type { VmRepository } from "../store/vms.ts";
 import type { WorkspaceRepository } from "../store/workspaces.ts";
 import type { KernelFiles } from "../vmm/driver.ts";
@@ -68,6 +69,7 @@ export interface VmContext {
   readonly supplies: Supplies;
   readonly nats: Nats;
   readonly warm: WarmKeeper;
+  readonly snapshots: SnapshotStore;
   readonly log: Log;
   /** The console log of a VM, running or not. */
   consoleOf(id: string): ConsoleLog;

@@ -92,7 +92,7 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
     const kernel = await context.kernels.ensure(wantedKernel, work);
     await context.images.requireUnchanged(image);
     work.report.stage("creating", `${request.diskBytes / GIB}G disk`);
-    const record = insertRecord(context, {
+    const record: VmRecord = {
       id: request.id,
       name: request.name ?? "",
       state: "creating",
@@ -108,6 +108,7 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
       diskBytes: request.diskBytes,
       borrowed: false,
       start: null,
+      origin: null,
       unsettled: false,
       nested: request.nested,
       nat: request.nat,
@@ -122,27 +123,49 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
       bootId: null,
       boot: null,
       machine: null,
-    });
-    undo.push(async () => {
-      context.vms.delete(record.id);
-      await context.ssh.refresh();
-    });
-    const named = context.ssh.refresh();
-    checkpoint("create.recorded");
-    const directory = vmDirectory(context.paths, record.id);
-    undo.push(() => rm(directory, { recursive: true, force: true }));
-    await mkdir(directory, { mode: 0o700 });
-    checkpoint("create.folder");
-    await context.bootFiles.makeStateDisk(record.diskBytes, stateDiskFile(directory), work);
-    await named;
-    checkpoint("create.disk");
+    };
+    const made = await placeVm(
+      context,
+      record,
+      (disk) => context.bootFiles.makeStateDisk(record.diskBytes, disk, work),
+      undo,
+    );
     work.signal.throwIfAborted();
-    context.vms.update(record.id, { state: "stopped" });
-    return { ...record, state: "stopped" };
+    context.vms.update(made.id, { state: "stopped" });
+    return { ...made, state: "stopped" };
   } catch (error) {
     for (const failure of await undo.unwind()) context.log.error({ failure }, "undoing a creation failed");
     throw error;
   }
+}
+
+/**
+ * What every VM begins as: a record, a folder, a disk in it.
+ * @param record without a name a free one is made up
+ * @param makeDisk makes the file
+ * @param undo learns how to take it back
+ */
+export async function placeVm(
+  context: VmContext,
+  record: VmRecord,
+  makeDisk: (file: string) => Promise<void>,
+  undo: UndoStack,
+): Promise<VmRecord> {
+  const placed = insertRecord(context, record);
+  undo.push(async () => {
+    context.vms.delete(record.id);
+    await context.ssh.refresh();
+  });
+  const named = context.ssh.refresh();
+  checkpoint("create.recorded");
+  const directory = vmDirectory(context.paths, record.id);
+  undo.push(() => rm(directory, { recursive: true, force: true }));
+  await mkdir(directory, { mode: 0o700 });
+  checkpoint("create.folder");
+  await makeDisk(stateDiskFile(directory));
+  await named;
+  checkpoint("create.disk");
+  return placed;
 }
 
 const NAME_TRIES = 50;

@@ -4,8 +4,8 @@
  */
 import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
-import { configure } from "../guest/index.ts";
 import type { VmRecord } from "../store/vms.ts";
+import { setClock } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import type { LiveVm } from "./live-vm.ts";
 
@@ -29,14 +29,12 @@ export async function resumeVm(context: VmContext, vm: VmRecord, live: LiveVm, w
   context.vms.update(vm.id, { state: "running" });
   if (vm.idleSince !== null) context.deadlines.used(vm.id, false); // it was not idle, it stood still
   checkpoint("resume.recorded");
-  await setClock(live).catch((error: Error) =>
+  await awaken(live).catch((error: Error) =>
     work.report.notice(`the guest's clock was not put right: ${error.message}`),
   );
 }
 
-/** A guest's clock stands still with it. */
-async function setClock(live: LiveVm): Promise<void> {
-  const session = await live.guest();
-  const timeNs = BigInt(Date.now()) * 1_000_000n;
-  await configure(session, { timeNs }, { signal: AbortSignal.timeout(CLOCK_MS) });
+/** Puts the clock of a guest right that stood still. */
+export async function awaken(live: LiveVm): Promise<void> {
+  await setClock(await live.guest(), { signal: AbortSignal.timeout(CLOCK_MS) });
 }

@@ -10,6 +10,7 @@ import { benchCopy } from "./copy.ts";
 import { benchDaemon } from "./daemon.ts";
 import { benchExec } from "./exec.ts";
 import { benchFirecracker } from "./firecracker.ts";
+import { benchForks } from "./forks.ts";
 import { benchImages } from "./images.ts";
 import { benchList } from "./list.ts";
 import type { Row } from "./measure.ts";
@@ -24,6 +25,7 @@ const BENCHES = {
   version: benchVersion,
   boot: benchBoot,
   exec: benchExec,
+  forks: benchForks,
   throughput: benchThroughput,
   ssh: benchSsh,
   workspace: benchWorkspace,

@@ -41,7 +41,7 @@ test("hints name commands that exist, and documents that exist", async () => {
   const names = COMMANDS.flatMap((command) => [command.name, ...(command.aliases ?? [])]);
   for (const [code, { hint, message }] of Object.entries(CATALOGUE)) {
     for (const [, command = ""] of `${message} ${hint}`.matchAll(
-      /\bbanger (vm workspace \w+|(?:vm|image|kernel|catalog|daemon) \w+|doctor|version)/g,
+      /\bbanger (vm (?:workspace|snapshot) \w+|(?:vm|image|kernel|catalog|daemon) \w+|doctor|version)/g,
     ))
       assert.ok(names.includes(command), `${code}: banger ${command}`);
     for (const [path] of hint.matchAll(/docs\/[\w.]+/g)) assert.ok(read(path));

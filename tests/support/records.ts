@@ -18,6 +18,7 @@ export function vmRecord(change: Partial<VmRecord> = {}): VmRecord {
     diskBytes: 8 * 1024 ** 3,
     borrowed: false,
     start: null,
+    origin: null,
     unsettled: false,
     nested: false,
     nat: false,

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { bundled, published, verifiedCatalog } from "./catalogs.ts";
 import { errorBody, milliseconds, timestamp } from "./common.ts";
 import { importedImage } from "./images.ts";
+import { forkedVms, madeSnapshot } from "./snapshots.ts";
 import { workspaceExport } from "./workspaces.ts";
 
 export const operationState = z.enum(["running", "succeeded", "failed", "cancelled"]);
@@ -55,6 +56,11 @@ export const operation = z
       "bundle",
       "publish",
       "verify",
+      "snapshot_create",
+      "snapshot_export",
+      "snapshot_import",
+      "restore",
+      "fork",
     ]),
     target: z
       .string()
@@ -67,10 +73,10 @@ export const operation = z
     notices: z.array(z.string()),
     error: errorBody.nullable(),
     result: z
-      .union([workspaceExport, importedImage, bundled, published, verifiedCatalog])
+      .union([workspaceExport, importedImage, bundled, published, verifiedCatalog, madeSnapshot, forkedVms])
       .nullable()
       .describe(
-        "of workspace_export, image_import, image_register, bundle, publish, and verify of a catalog",
+        "of workspace_export, image_import, image_register, bundle, publish, verify of a catalog, snapshot_create, snapshot_import and fork",
       ),
     created_at: timestamp,
     ended_at: timestamp.nullable(),

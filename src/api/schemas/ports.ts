@@ -18,6 +18,7 @@ const publishPort = z
   .meta({ id: "PublishPort" });
 
 export const publishPorts = z.array(publishPort).max(MAX_PUBLISHED);
+export type PublishPorts = z.infer<typeof publishPorts>;
 
 export const publishedPort = z
   .object({

@@ -9,7 +9,7 @@ export const image = z
     source: z.string(),
     size_bytes: bytes.nullable(),
     created_at: timestamp.nullable(),
-    used_by: z.array(z.string()).describe("names of VMs"),
+    used_by: z.array(z.string()).describe("names of VMs, and `snapshot NAME`"),
   })
   .meta({ id: "Image" });
 

@@ -61,6 +61,12 @@ export const vm = z
       .describe("ttl: its lifetime is over then; idle: nobody uses it (auto_stop_after)"),
     created_at: timestamp,
     started_at: timestamp.nullable(),
+    origin: z
+      .object({ kind: z.enum(["snapshot", "vm"]), id: z.string(), name: z.string() })
+      .nullable()
+      .describe(
+        "the snapshot that it was restored from, or the VM that it was forked from; may be gone since",
+      ),
     start: z
       .enum(["cold", "warm", "restored"])
       .nullable()

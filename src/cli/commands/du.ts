@@ -27,6 +27,7 @@ export default define({
 
 const KINDS = [
   ["vm", "VMs", "banger vm prune"],
+  ["snapshot", "snapshots", "banger vm snapshot delete"],
   ["image", "images", "banger image prune --all"],
   ["kernel", "kernels", "banger kernel prune --all"],
   ["cache", "cache", "banger cache prune"],

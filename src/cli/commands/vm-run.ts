@@ -1,11 +1,19 @@
 import { formatDuration } from "../../core/units.ts";
 import type { MisePlan } from "../../git/mise-plan.ts";
-import { type Banger, BangerError, type Sandbox, type Vm } from "../../sdk/index.ts";
+import {
+  type Banger,
+  BangerError,
+  type CreateOptions,
+  type FollowOptions,
+  type Sandbox,
+  type Vm,
+} from "../../sdk/index.ts";
 import { runCommand, untilLeft } from "../attach.ts";
 import { define, flag, json, quiet, type Values } from "../command.ts";
 import type { Context } from "../context.ts";
 import { withHostPackages } from "../host-packages.ts";
 import { commandEnvironment } from "../options/environment.ts";
+import { fromSnapshot, refuseDecided, restoreRequest, snapshotLine } from "../options/from-snapshot.ts";
 import { commandOptions } from "../options/guest-command.ts";
 import { defaultsNote, type Machine, machineOptions, resolveMachine, specLead } from "../options/machine.ts";
 import { prepareOptions, refuseWorkspace, workspaceOptions } from "../options/workspace.ts";
@@ -16,6 +24,7 @@ import { inWorkspace } from "../workspace-command.ts";
 
 const runOptions = {
   ...machineOptions,
+  fromSnapshot,
   ...commandOptions,
   rm: flag("--rm", "delete the VM when the shell or command ends, however it ends"),
   ...workspaceOptions,
@@ -52,6 +61,7 @@ export default define({
     ["banger vm run -d --name box", "a VM in the background"],
     ["banger vm run --detach-keys ctrl-p,ctrl-q", "a shell that can be left and come back to"],
     ["banger vm run --image python:3.12-slim -- python3 -c 'print(1)'", "an image of a registry"],
+    ["banger vm run --rm --from-snapshot ready -- make test", "in a VM that goes on from a snapshot"],
     ["banger vm run --image nginx", "what the image itself runs, as docker run does"],
     ["banger vm run -d -p 8080:80", "port 8080 here leads to port 80 in the guest, as long as the VM runs"],
   ],
@@ -61,17 +71,18 @@ export default define({
     if (path !== undefined && options.dryRun) return { code: 0, plan: await plan(path, options) };
     const tools = path === undefined ? null : await check(path, options, command !== undefined);
     const env = await commandEnvironment(options, context.env);
-    const machine = await resolveMachine(options);
+    const machine = options.fromSnapshot === undefined ? await resolveMachine(options) : null;
     const banger = await context.connect();
     const begun = performance.now();
-    const lead = options.quiet ? undefined : specLead(machine, (await context.status()).driver);
     const workspace = path === undefined ? undefined : { path, ...prepareOptions(options) };
-    const vm = await make(banger, { ...machine, ...(workspace && { workspace }) }, options, context, lead);
+    const vm = machine
+      ? await boot(banger, { ...machine, ...(workspace && { workspace }) }, options, context)
+      : await restore(banger, options.fromSnapshot ?? "", options, context);
     if (!options.quiet) notePublished(context, vm.info);
     if (!options.quiet) context.note(`ready in ${formatDuration(performance.now() - begun)}`);
     try {
       if (tools) await install(vm, tools, options, context);
-      const toRun = command ?? (workspace ? undefined : await imageCommand(banger, vm));
+      const toRun = command ?? (workspace || !machine ? undefined : await imageCommand(banger, vm));
       if (options.detach) {
         if (toRun) await vm.exec(toRun, { env, detach: true, label: "image" }).detached;
         return { code: 0, vm: vm.info };
@@ -119,6 +130,7 @@ function refuse(
       "the VM and the command stay when they are left",
     );
   }
+  if (options.fromSnapshot !== undefined) refuseDecided(options, path);
   refuseWorkspace("vm run", options, path);
   if (options.dryRun && path === undefined)
     throw wrong("--dry-run needs a path", "banger vm run . --dry-run");
@@ -167,23 +179,49 @@ async function install(
   await bootstrap(vm, tools, context, { background: !options.detach, quiet: options.quiet });
 }
 
-/** Makes the VM under a lease: if this process ends before it is ready, or ever with `--rm`, the daemon takes it back. */
-async function make(
+async function boot(
   banger: Banger,
   machine: Machine,
   options: Values<typeof runOptions>,
   context: Context,
-  lead: ReturnType<typeof specLead> | undefined,
+): Promise<Sandbox> {
+  const lead = options.quiet ? undefined : specLead(machine, (await context.status()).driver);
+  return make(
+    banger,
+    options,
+    context,
+    (leased, following) => banger.create({ ...machine, ...leased }, following),
+    lead,
+  );
+}
+
+async function restore(
+  banger: Banger,
+  snapshot: string,
+  options: Values<typeof runOptions>,
+  context: Context,
+): Promise<Sandbox> {
+  if (!options.quiet) context.note(snapshotLine(await banger.snapshots.get(snapshot)));
+  const request = restoreRequest(options);
+  return make(banger, options, context, (leased, following) =>
+    banger.restore(snapshot, { ...request, ...leased }, following),
+  );
+}
+
+type Leased = Required<Pick<CreateOptions, "lease" | "autoRemove" | "keep">>;
+
+/** Makes the VM under a lease: if this process ends before it is ready, or ever with `--rm`, the daemon takes it back. */
+async function make(
+  banger: Banger,
+  options: Values<typeof runOptions>,
+  context: Context,
+  work: (leased: Leased, following: FollowOptions) => Promise<Sandbox>,
+  lead?: ReturnType<typeof specLead>,
 ): Promise<Sandbox> {
   const lease = await banger.lease();
+  const leased = { lease: lease.id, autoRemove: options.rm, keep: true };
   return withHostPackages(context, options.yes, () =>
-    withProgress(
-      context,
-      options.quiet,
-      (following) =>
-        banger.create({ ...machine, lease: lease.id, autoRemove: options.rm, keep: true }, following),
-      lead,
-    ),
+    withProgress(context, options.quiet, (following) => work(leased, following), lead),
   );
 }
 

@@ -29,6 +29,7 @@ export function renderVm(vm: Vm, { style, now }: View): string {
     ["stops", stops(vm, now)],
     ["image", `${vm.image.name}  ${style.dim(vm.image.digest)}`],
     ["kernel", `${vm.kernel.name} ${vm.kernel.release}  ${style.dim(vm.kernel.digest)}`],
+    ["made of", vm.origin && `${vm.origin.kind} ${vm.origin.name}`],
     ["driver", vm.accelerator ? `${vm.driver}/${vm.accelerator}` : vm.driver],
     ["vcpu", vm.vcpu],
     ["memory", formatSize(vm.memory_mib * MIB)],

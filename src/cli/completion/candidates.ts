@@ -135,6 +135,7 @@ const STATES: Readonly<Record<string, NameKind>> = {
   "vm stop": "running VMs",
   "vm pause": "running VMs",
   "vm resume": "paused VMs",
+  "vm fork": "running VMs",
   "vm exec": "running VMs",
   "vm ssh": "running VMs",
   "vm attach": "running VMs",
@@ -162,6 +163,8 @@ async function ofPlaceholder(
       return placeholder === "vm" ? list(await named(STATES[entry.name] ?? "VMs")) : nothing;
     case "image":
       return list(await named("images"));
+    case "snapshot":
+      return list(await named("snapshots"));
     case "kernel":
       return list(await named("kernels"));
     case "file":

@@ -2,7 +2,14 @@
 import type { Banger, VmState } from "../../sdk/index.ts";
 import type { Candidate } from "./candidates.ts";
 
-export type NameKind = "VMs" | "running VMs" | "paused VMs" | "stopped VMs" | "images" | "kernels";
+export type NameKind =
+  | "VMs"
+  | "running VMs"
+  | "paused VMs"
+  | "stopped VMs"
+  | "images"
+  | "kernels"
+  | "snapshots";
 export type Names = (kind: NameKind) => Promise<readonly Candidate[]>;
 
 /** Somebody waits with a finger on the Tab key. */
@@ -33,6 +40,11 @@ async function ask(banger: Banger, kind: NameKind): Promise<Candidate[]> {
       ...new Map(entries.map(({ name, digest }) => [name, { value: name, about: here(digest) }])).values(),
     ];
   }
+  if (kind === "snapshots")
+    return (await banger.snapshots.list()).map(({ name, kind, vm }) => ({
+      value: name,
+      about: `${kind} of ${vm.name}`,
+    }));
   const vms = (await banger.list()).map((sandbox) => sandbox.info);
   const states = STATES[kind];
   const fitting = vms.filter(({ state }) => states?.includes(state) ?? true);

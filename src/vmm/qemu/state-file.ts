@@ -69,6 +69,8 @@ export const openState = (folder: string) => open(stateFile(folder), "r");
 /** Loads what was inherited as descriptor 3; the machine is stopped then. Rejects with QEMU's reason. */
 export async function loadMachine(qmp: Qmp, apart: boolean): Promise<void> {
   await prepareMigration(qmp, apart);
+  // By default it announces the machine to a network where nobody waits for that, and where nobody may be connected yet.
+  await qmp.execute("migrate-set-parameters", { "announce-rounds": 0 });
   const loaded = qmp.migrated();
   loaded.catch(() => {});
   await qmp.execute("migrate-incoming", { uri: "fd:3" });
