@@ -42,14 +42,8 @@ export function qemuArguments(
     ...["-accel", kvm ? "kvm" : "tcg,thread=multi", "-cpu", cpuModel(spec)],
     ...["-smp", String(spec.vcpu), "-m", `${spec.memoryMib}M`],
     ...["-object", memoryBackend(spec, memory)],
-    ...[
-      "-kernel",
-      kernelFile(spec.kernel),
-      "-initrd",
-      spec.initramfs,
-      "-append",
-      kernelCommandLine(spec, tscKhz),
-    ],
+    // Who inherits its memory has booted; reading the kernel again would take longer than all the rest.
+    ...(memory === "inherited" ? [] : bootArguments(spec, tscKhz)),
     ...disk("base", spec.disks.base, "readonly=on"),
     // cache=writeback: a sync in the guest is an fsync on the host; discard gives freed blocks back.
     ...disk(
@@ -71,6 +65,11 @@ export function qemuArguments(
     ...listener("qmp", SOCKETS.qmp),
     ...["-mon", "chardev=qmp,mode=control"],
   ];
+}
+
+function bootArguments(spec: LaunchSpec, tscKhz: number | null): string[] {
+  const files = ["-kernel", kernelFile(spec.kernel), "-initrd", spec.initramfs];
+  return [...files, "-append", kernelCommandLine(spec, tscKhz)];
 }
 
 /** Of the same name in all cases: a state finds its memory by it. */
