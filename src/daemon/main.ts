@@ -175,6 +175,8 @@ function makeContext(
       build: (request, folder, work) => buildTemplate(context, request, folder, work),
       limit: () => config.current.warm_cache,
       busy: () => context.supplies.inUse || live.all().some((vm) => vm.inUse),
+      quietMs: 1000,
+      patienceMs: 30_000,
       log,
     }),
   };

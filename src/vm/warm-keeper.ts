@@ -8,9 +8,6 @@ import type { Log } from "./context.ts";
 import type { WarmRequest } from "./warm-build.ts";
 import type { WarmTemplate, WarmTemplates } from "./warm-templates.ts";
 
-/** How long nobody must have used a VM before one is made, and how long it waits for such a moment at most. */
-const QUIET_MS = 1000;
-const PATIENCE_MS = 30_000;
 /** More kinds than that at once are a test of sizes, not a habit. */
 const MOST_WANTED = 8;
 /** A kind whose template could not be made so often is left alone until the daemon starts anew. */
@@ -23,6 +20,9 @@ export interface WarmSurroundings {
   limit(): number;
   /** Whether some VM is being started or used now. */
   busy(): boolean;
+  /** How long nobody must have used a VM before one is made, and how long it waits for such a moment at most. */
+  readonly quietMs: number;
+  readonly patienceMs: number;
   readonly log: Log;
 }
 
@@ -56,9 +56,7 @@ export class WarmKeeper {
     if (this.#surroundings.limit() === 0 || this.#wanted.size >= MOST_WANTED) return;
     if ((this.#failures.get(request.key) ?? 0) >= TRIES) return;
     this.#wanted.set(request.key, request);
-    this.#working ??= this.#work(this.#stop.signal).finally(() => {
-      this.#working = null;
-    });
+    this.#begin();
   }
 
   /** To be told whenever a VM is no longer used. */
@@ -67,12 +65,24 @@ export class WarmKeeper {
     this.#calm = Promise.withResolvers();
   }
 
+  /** Resolves when nothing is wanted that could be made now. */
+  async idle(): Promise<void> {
+    await this.#working;
+  }
+
   /** Ends what is being made and forgets what is wanted; resolves when nothing of it is left. */
   async stop(): Promise<void> {
     this.#wanted.clear();
     this.#stop.abort();
     this.#stop = new AbortController();
     await this.#working;
+  }
+
+  #begin(): void {
+    this.#working ??= this.#work(this.#stop.signal).finally(() => {
+      this.#working = null;
+      if (this.#wanted.size > 0) this.#begin(); // wanted in the last moment
+    });
   }
 
   async #work(signal: AbortSignal): Promise<void> {
@@ -108,11 +118,12 @@ export class WarmKeeper {
   }
 
   async #untilQuiet(signal: AbortSignal): Promise<void> {
-    const late = Date.now() + PATIENCE_MS;
+    const { quietMs, patienceMs, busy } = this.#surroundings;
+    const late = Date.now() + patienceMs;
     do {
-      await delay(QUIET_MS, undefined, { signal, ref: false });
+      await delay(quietMs, undefined, { signal, ref: false });
       const left = late - Date.now();
-      if (!this.#surroundings.busy() || left <= 0) return;
+      if (!busy() || left <= 0) return;
       await Promise.race([this.#calm.promise, delay(left, undefined, { signal, ref: false })]);
     } while (Date.now() < late);
   }

@@ -1,6 +1,6 @@
 /** Warm starts: what they are like, that nothing of one VM gets into the next, and what is left when a daemon dies over one. */
 import assert from "node:assert/strict";
-import { mkdir, open, readdir, readFile, readlink, stat } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, readlink, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { type Checkpoint, WARM_CHECKPOINTS } from "../../src/core/checkpoints.ts";
@@ -20,6 +20,7 @@ describe("a VM that starts warm", async () => {
   const home = await makeHome();
   await configureHome(home.path, 'warm_cache = "1G"\n');
   const folder = join(home.path, ".cache/banger/warm");
+  await rm(folder, { recursive: true, force: true }); // none that a seed may have
   await mkdir(folder, { recursive: true });
   const run = (...args: string[]) => home.run(["vm", "run", "--rm", ...SMALL, ...args]);
   const templates = async () => (await readdir(folder)).filter((name) => /^[0-9a-f]{64}$/.test(name));

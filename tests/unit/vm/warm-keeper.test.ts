@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { WarmKeeper, type WarmSurroundings } from "../../../src/vm/warm-keeper.ts";
+import { WarmTemplates } from "../../../src/vm/warm-templates.ts";
+import type { Driver, LaunchSpec } from "../../../src/vmm/driver.ts";
+import { temporaryFolder } from "../../support/temporary.ts";
+
+const key = (digit: string) => digit.repeat(64);
+const request = (digit: string) => ({
+  key: key(digit),
+  name: digit,
+  driver: {} as Driver,
+  spec: {} as LaunchSpec,
+  diskBytes: 1,
+  publicKey: null,
+});
+const SIZE = 1_000_000;
+const quietLog = { info() {}, warn() {}, error() {} };
+
+function keeper(t: TestContext, change: Partial<WarmSurroundings> = {}) {
+  const templates = new WarmTemplates(temporaryFolder(t));
+  const built: string[] = [];
+  const made = new WarmKeeper(templates, {
+    build: async ({ name }, folder) => {
+      built.push(name);
+      await writeFile(join(folder, "content"), Buffer.alloc(SIZE, 1));
+    },
+    limit: () => 10 * SIZE,
+    busy: () => false,
+    log: quietLog,
+    quietMs: 1,
+    patienceMs: 20,
+    ...change,
+  });
+  return { templates, built, keeper: made };
+}
+
+test("what is wanted is made once, one after the other, and found", async (t) => {
+  const { keeper: warm, built } = keeper(t);
+  assert.equal(await warm.take(key("a")), null);
+  for (const digit of ["a", "b", "a"]) warm.want(request(digit));
+  await warm.idle();
+  assert.deepEqual(built, ["a", "b"]);
+  assert.match((await warm.take(key("a")))?.disk ?? "", new RegExp(key("a")));
+  warm.want(request("a"));
+  await warm.idle();
+  assert.deepEqual(built, ["a", "b"]);
+});
+
+test("those used longest ago go when there is not room for all", async (t) => {
+  const { keeper: warm, templates } = keeper(t, { limit: () => 2.5 * SIZE });
+  for (const digit of ["a", "b", "c"]) {
+    warm.want(request(digit));
+    await warm.idle();
+    await warm.take(key("a")); // in use all the time
+  }
+  assert.deepEqual(await Promise.all(["a", "b", "c"].map((digit) => templates.has(key(digit)))), [
+    true,
+    false,
+    true,
+  ]);
+});
+
+test("with a limit of 0 none is made, and one that is there is not used", async (t) => {
+  let limit = 10 * SIZE;
+  const { keeper: warm, built } = keeper(t, { limit: () => limit });
+  warm.want(request("a"));
+  await warm.idle();
+  limit = 0;
+  assert.equal(await warm.take(key("a")), null);
+  warm.want(request("b"));
+  await warm.idle();
+  assert.deepEqual(built, ["a"]);
+});
+
+test("what cannot be made is tried twice and leaves nothing; what alone takes too much, too", async (t) => {
+  for (const failing of [
+    { build: () => Promise.reject(new Error("no")) },
+    { limit: () => SIZE / 2 },
+  ] satisfies Partial<WarmSurroundings>[]) {
+    let tries = 0;
+    const { keeper: warm, templates } = keeper(t, { ...failing, log: { ...quietLog, warn: () => tries++ } });
+    for (let round = 0; round < 4; round++) {
+      warm.want(request("a"));
+      await warm.idle();
+    }
+    assert.equal(tries, 2);
+    assert.equal(await templates.has(key("a")), false);
+  }
+});
+
+test("nothing is begun while a VM is used, until that has lasted too long; a stop ends what is being made", async (t) => {
+  let busy = true;
+  const { keeper: warm, built } = keeper(t, { busy: () => busy, patienceMs: 60_000 });
+  warm.want(request("a"));
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual(built, []);
+  busy = false;
+  warm.calmed();
+  await warm.idle();
+  assert.deepEqual(built, ["a"]);
+
+  const begun = Promise.withResolvers<void>();
+  const stuck = keeper(t, {
+    build: (_, __, { signal }) =>
+      new Promise((_, reject) => {
+        begun.resolve();
+        signal.addEventListener("abort", () => reject(signal.reason));
+      }),
+  });
+  stuck.keeper.want(request("a"));
+  await begun.promise;
+  await stuck.keeper.stop();
+  assert.equal(await stuck.templates.has(key("a")), false);
+});
