@@ -10,6 +10,9 @@ import type { VmContext } from "./context.ts";
 import type { WarmRequest } from "./warm-build.ts";
 import { type WarmTemplate, warmKey } from "./warm-templates.ts";
 
+/** How often one start tries the template. */
+const ATTEMPTS = 2;
+
 export interface WarmCandidate {
   readonly vm: VmRecord;
   readonly driver: Driver;
@@ -39,16 +42,19 @@ export async function startWarm(
   const key = warmKey(vm, spec, candidate);
   const template = driver.features.snapshot ? await context.warm.take(key) : null;
   if (!template) return null;
-  try {
-    await takeDisk(context, vm, spec, template, work);
-    return await goOn(context, driver, spec, { folder: template.state, kind: "warm" }, work);
-  } catch (error) {
-    if (work.signal.aborted) throw error;
-    context.log.warn({ vm: vm.id, key, err: error }, "a warm template did not come up");
-    work.report.notice(`the warm template did not come up (${(error as Error).message}); booting instead`);
-    await context.warm.spoiled(key);
-    await emptyDisk(context, vm, spec, work);
-    return null;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await takeDisk(context, vm, spec, template, work);
+      return await goOn(context, driver, spec, { folder: template.state, kind: "warm" }, work);
+    } catch (error) {
+      if (work.signal.aborted) throw error;
+      context.log.warn({ vm: vm.id, key, attempt, err: error }, "a warm template did not come up");
+      if (attempt < ATTEMPTS) continue; // QEMU 7.2 dies of one in many: the template is not to blame
+      work.report.notice(`the warm template did not come up (${(error as Error).message}); booting instead`);
+      await context.warm.spoiled(key);
+      await emptyDisk(context, vm, spec, work);
+      return null;
+    }
   }
 }
 

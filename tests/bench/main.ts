@@ -19,11 +19,13 @@ import { benchStop } from "./stop.ts";
 import { benchThroughput } from "./throughput.ts";
 import { benchVersion } from "./version.ts";
 import { benchSsh } from "./vm-ssh.ts";
+import { benchWarm } from "./warm.ts";
 import { benchWorkspace } from "./workspace.ts";
 
 const BENCHES = {
   version: benchVersion,
   boot: benchBoot,
+  warm: benchWarm,
   exec: benchExec,
   forks: benchForks,
   throughput: benchThroughput,

@@ -15,7 +15,7 @@ export interface BenchHome {
 export async function makeBenchHome(): Promise<BenchHome> {
   const path = await mkdtemp(join(tmpdir(), "banger-bench-"));
   const env = homeEnvironment(path);
-  await configureHome(path, 'warm_cache = "2G"\n');
+  await configureHome(path);
   for (const name of Object.keys(process.env)) if (name.startsWith("XDG_")) delete process.env[name];
   process.env.HOME = path;
   console.error("preparing kernel and image ...");
