@@ -27,8 +27,8 @@ export interface WarmRequest {
   readonly publicKey: string | null;
 }
 
-/** At idle priority a boot beside a busy host takes long. A system that has not settled by then is taken as it is. */
-const HELLO_MS = 180_000;
+/** At idle priority a boot beside a busy host takes long; one that takes longer hangs. A system that has not settled is taken as it is. */
+const LIMIT_MS = 240_000;
 const SETTLE_MS = 120_000;
 
 /** Who has no owner yet; whoever starts from it is named and given keys then. */
@@ -40,8 +40,9 @@ export async function buildTemplate(
   context: Pick<VmContext, "bootFiles">,
   { driver, spec: wanted, diskBytes, publicKey }: WarmRequest,
   folder: string,
-  work: Work,
+  { report, signal }: Work,
 ): Promise<void> {
+  const work = { report, signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]) };
   const directory = join(folder, "vm");
   await mkdir(directory, { mode: 0o700 });
   const disk = stateDiskFile(directory);
@@ -80,8 +81,7 @@ async function rehearse(session: GuestSession): Promise<void> {
 async function settled(machine: Machine, publicKey: string | null, signal: AbortSignal): Promise<void> {
   machine.console.resume();
   machine.console.on("error", () => {}); // the end of the machine shows in the session
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(HELLO_MS)]);
-  const session: GuestSession = await openGuest(await machine.connectAgent(), { signal: limit });
+  const session = await openGuest(await machine.connectAgent(), { signal });
   const stop = () => session.close();
   signal.addEventListener("abort", stop, { once: true });
   try {
