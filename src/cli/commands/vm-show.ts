@@ -42,7 +42,7 @@ export function renderVm(vm: Vm, { style, now }: View): string {
     ["removed", vm.auto_remove ? "when the command that made it ends (--rm)" : null],
     ["created", vm.created_at],
     ["started", vm.started_at],
-    ["boot", vm.boot ? boot(vm.boot) : null],
+    ["start", vm.boot ? start(vm.start, vm.boot) : null],
     ["boot id", vm.boot_id],
     ["monitor", vm.pid === null ? null : `pid ${vm.pid}`],
   ]);
@@ -83,7 +83,12 @@ function workspace({ root, guest_path, branch, head, prepared_at }: NonNullable<
   return `${clean(root)} at ${guest_path} (${clean(branch ?? "detached")} ${at}, ${prepared_at})`;
 }
 
-function boot({ ready_ms, init_ms, root_ms, agent_ms, attempts }: NonNullable<Vm["boot"]>): string {
+/** The guest's own figures are those of its boot: another machine's, when it was not booted itself. */
+function start(
+  kind: Vm["start"],
+  { ready_ms, init_ms, root_ms, agent_ms, attempts }: NonNullable<Vm["boot"]>,
+): string {
+  if (kind === "warm" || kind === "restored") return `${kind}, ready in ${formatDuration(ready_ms)}`;
   const guest = `init ${formatDuration(init_ms)}, root ${formatDuration(root_ms)}, agent ${formatDuration(agent_ms)}`;
-  return `ready in ${formatDuration(ready_ms)} (guest: ${guest})${attempts > 1 ? `, ${attempts} attempts` : ""}`;
+  return `cold, ready in ${formatDuration(ready_ms)} (guest: ${guest})${attempts > 1 ? `, ${attempts} attempts` : ""}`;
 }
