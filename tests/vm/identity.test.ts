@@ -115,7 +115,8 @@ describe("copies of a machine", async () => {
     for (const session of copies.values()) {
       const before = Date.now();
       const told = Number(await output(session, "date +%s%3N"));
-      assert.ok(before > savedAt && told > before - 1000 && told < Date.now() + 1000, `${told} at ${before}`);
+      // Set to what the host's clock said when it sent it: on a busy host the guest hears of it later.
+      assert.ok(told > savedAt && told > before - 10_000 && told < Date.now() + 1000, `${told} at ${before}`);
       assert.equal(session.hello.bootId, bootId);
     }
   });
