@@ -77,7 +77,8 @@ async function partsOf(source: KernelSource, image: string, release: string): Pr
 
 function check(config: string | null, modules: boolean, work: Work): void {
   if (config === null) {
-    work.report.notice("the kernel brings no configuration: whether it can boot a VM was not checked");
+    const brings = modules ? "no configuration" : "neither modules nor a configuration";
+    work.report.notice(`the kernel brings ${brings}: whether it can boot a VM was not checked`);
     return;
   }
   const lacking = lackingOptions(config, modules);

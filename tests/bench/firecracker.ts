@@ -32,7 +32,7 @@ export async function benchFirecracker({ path }: BenchHome): Promise<Row[]> {
       machine = await driver.launch(spec, new AbortController().signal);
     });
     const listening = recordedCalls(spec.directory)[0]?.at ?? 0;
-    if (round > 0) times.push(whole - listening); // the first unpacks the kernel
+    if (round > 0) times.push(whole - listening); // the first warms up
     await machine?.kill();
   }
   await vm.delete();

@@ -12,6 +12,7 @@ import { benchExec } from "./exec.ts";
 import { benchFirecracker } from "./firecracker.ts";
 import { benchForks } from "./forks.ts";
 import { benchImages } from "./images.ts";
+import { benchKernels } from "./kernels.ts";
 import { benchList } from "./list.ts";
 import type { Row } from "./measure.ts";
 import { makeBenchHome } from "./setting.ts";
@@ -36,6 +37,7 @@ const BENCHES = {
   stop: benchStop,
   daemon: benchDaemon,
   images: benchImages,
+  kernels: benchKernels,
   firecracker: benchFirecracker,
 };
 

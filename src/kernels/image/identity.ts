@@ -2,13 +2,17 @@
 import { gunzipSync } from "node:zlib";
 
 const BANNER = "Linux version ";
+/** A kernel has a few: formats to print it with come before it. */
+const MAX_BANNERS = 64;
 
 /** The release in the kernel's banner, as `uname -r` tells it; null when it has none. */
 export function releaseOf(kernel: Buffer): string | null {
-  for (let at = kernel.indexOf(BANNER); at >= 0; at = kernel.indexOf(BANNER, at + BANNER.length)) {
+  let at = kernel.indexOf(BANNER);
+  for (let seen = 0; at >= 0 && seen < MAX_BANNERS; seen++) {
     const text = kernel.toString("latin1", at + BANNER.length, at + BANNER.length + 130);
     const release = /^(\d[\w.+~-]{0,127}) /.exec(text)?.[1];
     if (release !== undefined) return release;
+    at = kernel.indexOf(BANNER, at + BANNER.length);
   }
   return null;
 }

@@ -124,7 +124,7 @@ describe("kernel import", () => {
   test("without a configuration that is told", async () => {
     put("vmlinuz", compressed(fakeElf({ config: null })));
     assert.equal((await imported()).config, null);
-    assert.match(notices.join(), /brings no configuration/);
+    assert.match(notices.join(), /brings neither modules nor a configuration/);
   });
 
   test("what is ambiguous, missing, of another release or no kernel is refused by name", async () => {
