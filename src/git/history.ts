@@ -1,7 +1,7 @@
 /** How much history goes along, and the pack that carries it. */
 import { mkdtemp, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { BangerError } from "../core/errors.ts";
+import { ObjectReader } from "./object-reader.ts";
 import type { Shadow } from "./shadow.ts";
 
 export interface History {
@@ -21,41 +21,29 @@ export async function shallowHistory(
   const cut = new Set(shadow.repository.shallow);
   const seen = new Set<string>();
   const shallow: string[] = [];
-  for (let level = [tip], step = 1; level.length > 0; step++) {
-    const next = new Set<string>();
-    for (const id of level) seen.add(id);
-    for (const { id, parents } of await readParents(shadow, level, signal)) {
-      if (parents.length === 0) continue;
-      if (cut.has(id) || step === depth) shallow.push(id);
-      else for (const parent of parents) if (!seen.has(parent)) next.add(parent);
+  const objects = new ObjectReader(shadow, signal);
+  try {
+    for (let level = [tip], step = 1; level.length > 0; step++) {
+      const next = new Set<string>();
+      for (const id of level) {
+        seen.add(id);
+        const parents = parentsIn(await objects.commit(id));
+        if (parents.length === 0) continue;
+        if (cut.has(id) || step === depth) shallow.push(id);
+        else for (const parent of parents) if (!seen.has(parent)) next.add(parent);
+      }
+      level = [...next];
     }
-    level = [...next];
+  } finally {
+    objects.close();
   }
   return { shallow, commits: seen.size };
 }
 
-/** What the commits themselves say, whatever is cut off. */
-async function readParents(shadow: Shadow, ids: readonly string[], signal?: AbortSignal) {
-  const { stdout } = await shadow.git(["cat-file", "--batch"], { input: `${ids.join("\n")}\n`, signal });
-  const commits: { id: string; parents: string[] }[] = [];
-  for (let at = 0; at < stdout.length; ) {
-    const end = stdout.indexOf(10, at);
-    const [id = "", type, size] = stdout.toString("latin1", at, end).split(" ");
-    if (type !== "commit") {
-      throw BangerError.of("git_failed", {
-        command: "cat-file",
-        reason: `commit ${id} is missing; the repository is damaged`,
-      });
-    }
-    const content = stdout.toString("latin1", end + 1, end + 1 + Number(size));
-    const headers = content.slice(0, content.indexOf("\n\n"));
-    commits.push({
-      id,
-      parents: [...headers.matchAll(/^parent ([0-9a-f]+)$/gm)].map(([, parent]) => parent ?? ""),
-    });
-    at = end + 2 + Number(size);
-  }
-  return commits;
+/** What the commit itself says, whatever is cut off. */
+function parentsIn(content: string): string[] {
+  const headers = content.slice(0, content.indexOf("\n\n"));
+  return [...headers.matchAll(/^parent ([0-9a-f]+)$/gm)].map(([, parent]) => parent ?? "");
 }
 
 export interface PackRequest {

@@ -164,39 +164,52 @@ function checkSum(bytes: Buffer, end: number, format: ObjectFormat): void {
 
 /** An index of these entries, which must be in git's order (bytes of the path, then stage). Pure. */
 export function formatIndex(entries: readonly IndexEntry[], format: ObjectFormat): Buffer {
-  const isExtended = (entry: IndexEntry) => entry.skipWorktree || entry.intentToAdd;
-  const header = Buffer.alloc(HEADER);
-  header.write("DIRC", "latin1");
-  header.writeUInt32BE(entries.some(isExtended) ? 3 : 2, 4);
-  header.writeUInt32BE(entries.length, 8);
-  const body = Buffer.concat([header, ...entries.map((entry) => formatEntry(entry, isExtended(entry)))]);
-  return Buffer.concat([body, createHash(format).update(body).digest()]);
+  const oidBytes = OID_BYTES[format];
+  const size = entries.reduce((sum, entry) => sum + entrySize(entry, oidBytes), HEADER);
+  // One piece of memory: an index of many files is written several times on the way into a guest.
+  const bytes = Buffer.alloc(size + oidBytes);
+  bytes.write("DIRC", "latin1");
+  bytes.writeUInt32BE(entries.some(isExtended) ? 3 : 2, 4);
+  bytes.writeUInt32BE(entries.length, 8);
+  let at = HEADER;
+  for (const entry of entries) {
+    const end = at + entrySize(entry, oidBytes);
+    writeEntry(bytes.subarray(at, end), entry, oidBytes);
+    at = end;
+  }
+  createHash(format).update(bytes.subarray(0, size)).digest().copy(bytes, size);
+  return bytes;
 }
 
-function formatEntry(entry: IndexEntry, isExtended: boolean): Buffer {
-  const oid = Buffer.from(entry.oid, "hex");
-  const fixed = STAT_BYTES + oid.length + 2;
-  const nameAt = fixed + (isExtended ? 2 : 0);
-  const bytes = Buffer.alloc((nameAt + entry.path.length + 8) & ~7);
+const isExtended = (entry: IndexEntry) => entry.skipWorktree || entry.intentToAdd;
+
+const nameOffset = (entry: IndexEntry, oidBytes: number) =>
+  STAT_BYTES + oidBytes + 2 + (isExtended(entry) ? 2 : 0);
+
+const entrySize = (entry: IndexEntry, oidBytes: number) =>
+  (nameOffset(entry, oidBytes) + entry.path.length + 8) & ~7;
+
+/** @param bytes zeros, as many as the entry takes */
+function writeEntry(bytes: Buffer, entry: IndexEntry, oidBytes: number): void {
   const { stat } = entry;
   const numbers = [
     ...[stat.ctimeS, stat.ctimeNs, stat.mtimeS, stat.mtimeNs, stat.dev, stat.ino],
     ...[entry.mode, stat.uid, stat.gid, stat.size],
   ];
   for (const [index, value] of numbers.entries()) bytes.writeUInt32BE(value >>> 0, index * 4);
-  oid.copy(bytes, STAT_BYTES);
+  bytes.write(entry.oid, STAT_BYTES, oidBytes, "hex");
   const flags =
     (entry.assumeValid ? 0x8000 : 0) |
-    (isExtended ? EXTENDED : 0) |
+    (isExtended(entry) ? EXTENDED : 0) |
     (entry.stage << 12) |
     Math.min(entry.path.length, MAX_NAME_LENGTH);
+  const fixed = STAT_BYTES + oidBytes + 2;
   bytes.writeUInt16BE(flags, fixed - 2);
-  if (isExtended) {
+  if (isExtended(entry)) {
     const more = (entry.skipWorktree ? SKIP_WORKTREE : 0) | (entry.intentToAdd ? INTENT_TO_ADD : 0);
     bytes.writeUInt16BE(more, fixed);
   }
-  bytes.write(entry.path, nameAt, "latin1");
-  return bytes;
+  bytes.write(entry.path, nameOffset(entry, oidBytes), "latin1");
 }
 
 const damaged = (reason: string) =>

@@ -43,6 +43,8 @@ export interface Plan {
   readonly skippedUntracked: number;
   /** What the work tree itself is, when this plan is for another commit. */
   readonly original?: Plan;
+  /** File with the index as it was read, in banger's own folder. */
+  readonly ownIndex: string;
   /** Identity of the index that this was read from. */
   readonly index: string;
 }
@@ -77,6 +79,7 @@ export async function planWorkspace(path: string, scratch: string, options: Plan
       .filter(({ file, entry }) => !file && !entry.skipWorktree && entry.mode !== SUBMODULE)
       .map(({ entry }) => entry.path),
     skippedUntracked: includeUntracked ? 0 : others.length,
+    ownIndex: known,
     index: index.identity,
   };
 }

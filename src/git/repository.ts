@@ -68,11 +68,8 @@ export async function findRepository(path: string, signal?: AbortSignal): Promis
       facts[0] === "true" ? "it is a bare repository, without files" : "it lies in a .git folder",
     );
   }
-  const [root, gitDirectory, commonDirectory, format, settings, head] = await Promise.all([
-    line(["rev-parse", "--show-toplevel"], options),
-    line(["rev-parse", "--absolute-git-dir"], options),
-    line(["rev-parse", "--path-format=absolute", "--git-common-dir"], options),
-    line(["rev-parse", "--show-object-format"], options),
+  const [[root, gitDirectory, commonDirectory, format], settings, head] = await Promise.all([
+    readLayout(options),
     readSettings(options),
     readHead(options),
   ]).catch((error: BangerError) => {
@@ -97,6 +94,17 @@ export async function findRepository(path: string, signal?: AbortSignal): Promis
     },
     isPartial: settings.has("extensions.partialclone"),
   };
+}
+
+type Layout = readonly [root: string, gitDirectory: string, commonDirectory: string, format: string];
+
+async function readLayout(options: GitOptions): Promise<Layout> {
+  const asked = ["--show-toplevel", "--absolute-git-dir", "--git-common-dir", "--show-object-format"];
+  const ask = (names: readonly string[]) => line(["rev-parse", "--path-format=absolute", ...names], options);
+  const together = (await ask(asked)).split("\n");
+  if (together.length === asked.length) return together as unknown as Layout;
+  // A folder's name has a line break in it.
+  return (await Promise.all(asked.map((name) => ask([name])))) as unknown as Layout;
 }
 
 /** The commit that HEAD of this work tree is now. */

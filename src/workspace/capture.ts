@@ -13,6 +13,7 @@ import type { Shadow } from "../git/shadow.ts";
 import { TreeBuilder } from "../git/tree-builder.ts";
 import { SYMLINK } from "../git/work-tree.ts";
 import { type GuestSession, readFile } from "../guest/index.ts";
+import type { WorkspaceRecord } from "../store/workspaces.ts";
 import { Budget, fetchFiles } from "./fetch.ts";
 import { type Comparison, compareFiles, type GuestFile, listGuestFiles } from "./guest-files.ts";
 
@@ -22,19 +23,26 @@ export interface CaptureRequest {
   readonly session: GuestSession;
   readonly shadow: Shadow;
   readonly guestPath: string;
-  /** Guest clock when banger had put everything there. */
-  readonly settledNs: bigint;
+  /** What the guest got: the tree, and the guest's clock when banger had put it there. */
+  readonly given: { readonly tree: string; readonly settledNs: bigint };
 }
+
+/** As a record remembers it. */
+export const given = ({ tree, settledNs }: WorkspaceRecord): CaptureRequest["given"] => ({
+  tree,
+  settledNs: BigInt(settledNs),
+});
 
 /** Everything in the guest's work tree but what its own rules ignore. @returns the tree's id */
 export async function captureTree(request: CaptureRequest, work: Work): Promise<string> {
-  const { session, shadow, guestPath, settledNs } = request;
+  const { session, shadow, guestPath, given } = request;
   const known = parseIndex(
     await readHostFile(join(shadow.directory, "index")),
     shadow.repository.format,
   ).entries;
   const files = await listGuestFiles(session, guestPath, work.signal);
-  const compared = compareFiles(known, files, settledNs);
+  const compared = compareFiles(known, files, given.settledNs);
+  if (!hasChanges(compared)) return given.tree;
   const folder = await mkdtemp(`${shadow.directory}-capture-`);
   try {
     return await buildTree(request, compared, folder, work);
@@ -42,6 +50,8 @@ export async function captureTree(request: CaptureRequest, work: Work): Promise<
     await rm(folder, { recursive: true, force: true });
   }
 }
+
+const hasChanges = ({ touched, fresh, gone }: Comparison) => touched.length + fresh.length + gone.length > 0;
 
 async function buildTree(
   request: CaptureRequest,
@@ -60,7 +70,8 @@ async function buildTree(
   // What is ignored is decided first: it may be much, and none of it is wanted.
   const rules = [...touched, ...fresh].filter((file) => basename(file.path) === ".gitignore");
   await fetch(rules);
-  await builder.start(unchanged.map((entry) => ({ ...entry, skipWorktree: true })));
+  const kept = unchanged.map((entry) => ({ ...entry, skipWorktree: true }));
+  await builder.start(kept);
   const wanted = [...touched, ...(await withoutIgnored(request, fresh, builder, signal))];
   const fetched = new Set(rules);
   await fetch(wanted.filter((file) => !fetched.has(file)));
@@ -70,7 +81,7 @@ async function buildTree(
     folder,
     builder,
   );
-  await builder.start([...unchanged.map((entry) => ({ ...entry, skipWorktree: true })), ...links]);
+  if (links.length > 0) await builder.start([...kept, ...links]);
   await builder.add(wanted.filter(isRegular).map((file) => file.path));
   return builder.tree();
 }
@@ -92,17 +103,33 @@ async function withoutIgnored(
 }
 
 /** The index of the guest's own git; null when there is none that can be read. */
-export async function guestIndex(
+async function guestIndex(
   request: CaptureRequest,
   signal: AbortSignal,
 ): Promise<readonly IndexEntry[] | null> {
-  const path = `${request.guestPath}/.git/index`;
+  const bytes = await guestIndexBytes(request, signal);
+  return bytes && entriesOf(bytes, request.shadow);
+}
+
+/** Its bytes, whatever they are; null when there is none. */
+export async function guestIndexBytes(
+  { session, guestPath }: Pick<CaptureRequest, "session" | "guestPath">,
+  signal: AbortSignal,
+): Promise<Buffer | null> {
   try {
-    const bytes = await buffer(await readFile(request.session, path, { limit: MAX_INDEX, signal }));
-    const index = parseIndex(bytes, request.shadow.repository.format);
-    return index.incomplete ? null : index.entries;
+    return await buffer(await readFile(session, `${guestPath}/.git/index`, { limit: MAX_INDEX, signal }));
   } catch {
     signal.throwIfAborted();
+    return null;
+  }
+}
+
+/** null when it is damaged, or a part of it stands elsewhere. */
+export function entriesOf(index: Buffer, { repository }: Shadow): readonly IndexEntry[] | null {
+  try {
+    const { entries, incomplete } = parseIndex(index, repository.format);
+    return incomplete ? null : entries;
+  } catch {
     return null;
   }
 }

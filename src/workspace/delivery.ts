@@ -38,9 +38,10 @@ export async function packHistory(
       pack: await writePack(shadow, { wanted: all, had: [], shallow: [] }, folder, signal),
     };
   }
-  const cut = await shallowHistory(shadow, head.commit, depth, signal);
   // Where the guest's history was cut before it stays cut: what lies behind is not there, whatever had reaches on the host.
-  const shallow = [...new Set([...cut.shallow, ...(had === null ? [] : await sentShallow(shadow))])];
+  const sent = had === null ? [] : await sentShallow(shadow);
+  const cut = head.commit === had ? [] : (await shallowHistory(shadow, head.commit, depth, signal)).shallow;
+  const shallow = [...new Set([...cut, ...sent])];
   const wanted = head.commit === had ? staged : [head.commit, ...staged];
   if (wanted.length === 0) return { shallow, pack: null };
   const request = { wanted, had: had === null ? [] : [had], shallow };
@@ -59,18 +60,24 @@ async function sentShallow(shadow: Shadow): Promise<string[]> {
 const blobsOf = (tracked: readonly TrackedFile[]) =>
   tracked.filter(({ entry }) => entry.mode !== SUBMODULE).map(({ entry }) => entry.oid);
 
-/** Blobs of the index that the commit does not have. */
+/** Blobs of the index that the commit does not have where the index has them. */
 async function stagedBlobs(
-  { shadow, tracked }: Plan,
+  { shadow, tracked, ownIndex }: Plan,
   commit: string | null,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const committed = new Set<string>();
-  if (commit) {
-    const { stdout } = await shadow.git(["ls-tree", "-r", "-z", "--full-tree", commit], { signal });
-    for (const line of stdout.toString("latin1").split("\0")) committed.add(line.split(/[ \t]/, 3)[2] ?? "");
-  }
-  return [...new Set(blobsOf(tracked))].filter((oid) => !committed.has(oid));
+  if (commit === null) return [];
+  const { stdout } = await shadow.git(
+    ["diff-index", "--cached", "--raw", "-z", "--no-abbrev", "--no-renames", commit],
+    { signal, env: { GIT_INDEX_FILE: ownIndex } },
+  );
+  const fields = stdout.toString("latin1").split("\0");
+  const changed = new Set(fields.filter((_, at) => at % 2 === 1));
+  // git says nothing of what is only intended to be added, and of a conflict not which contents it is made of.
+  const wanted = tracked.filter(
+    ({ entry }) => changed.has(entry.path) || entry.intentToAdd || entry.stage !== 0,
+  );
+  return [...new Set(blobsOf(wanted))];
 }
 
 /**

@@ -7,7 +7,7 @@ import { Shadow } from "../git/shadow.ts";
 import { git } from "../host/git.ts";
 import type { WorkspaceRecord } from "../store/workspaces.ts";
 import { applyToHost } from "./apply.ts";
-import { captureTree } from "./capture.ts";
+import { captureTree, given } from "./capture.ts";
 import { GUEST_REF, importCommits, STRICT, STRICT_FETCH } from "./guest-commits.ts";
 import { guestHead } from "./guest-head.ts";
 import type { Place } from "./prepare.ts";
@@ -62,7 +62,7 @@ export async function exportWorkspace(
   const shadow = await openShadow(place.directory, record);
   if (request.branch !== null) await newBranch(shadow.repository, request.branch, "--branch");
   report.stage("reading the guest", guestPath);
-  const capture = { session, shadow, guestPath, settledNs: BigInt(record.settledNs) };
+  const capture = { session, shadow, guestPath, given: given(record) };
   const to = await captureTree(capture, work);
   const head = await guestHead(session, guestPath, shadow.repository.format, signal);
   const moved = head.commit !== null && head.commit !== record.head;

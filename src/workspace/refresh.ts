@@ -13,7 +13,7 @@ import { readable } from "../git/work-tree.ts";
 import { removeFile } from "../guest/index.ts";
 import type { WorkspaceRecord } from "../store/workspaces.ts";
 import { workMember } from "./archive.ts";
-import { type CaptureRequest, captureTree, guestIndex } from "./capture.ts";
+import { type CaptureRequest, captureTree, entriesOf, given, guestIndexBytes } from "./capture.ts";
 import { type PackedHistory, sendMembers } from "./delivery.ts";
 import { eachOf } from "./fetch.ts";
 import { guestHead } from "./guest-head.ts";
@@ -54,8 +54,7 @@ export async function refreshWorkspace(
   const { plan, previous } = refresh;
   const { guestPath } = previous;
   work.report.stage("comparing with the guest");
-  const settledNs = BigInt(previous.settledNs);
-  const capture = { session, shadow: plan.shadow, guestPath, settledNs };
+  const capture = { session, shadow: plan.shadow, guestPath, given: given(previous) };
   const [now, guestTree] = await Promise.all([
     guestHead(session, guestPath, plan.repository.format, work.signal),
     captureTree(capture, work),
@@ -110,10 +109,14 @@ async function lostStaging(
   signal: AbortSignal,
 ): Promise<string[]> {
   const { shadow } = capture;
-  const staged = await guestIndex(capture, signal);
+  const [now, then] = await Promise.all([
+    guestIndexBytes(capture, signal),
+    readFile(join(shadow.directory, SENT_INDEX)).catch(() => null),
+  ]);
+  if (now === null || then?.equals(now)) return [];
+  const staged = entriesOf(now, shadow);
   if (!staged) return [];
-  const bytes = await readFile(join(shadow.directory, SENT_INDEX)).catch(() => null);
-  const sent = bytes ? parseIndex(bytes, shadow.repository.format).entries : [];
+  const sent = then ? parseIndex(then, shadow.repository.format).entries : [];
   const known = new Set(sent.map((entry) => `${entry.oid} ${entry.path}`));
   const unknown = staged.filter((entry) => !known.has(`${entry.oid} ${entry.path}`));
   if (unknown.length === 0) return [];
