@@ -105,6 +105,12 @@ export const configSchema = z.strictObject({
     .describe(
       "Resolvers that guests with `--nat` ask, IPv4 addresses of other machines, at most 3; none: those of this host.",
     ),
+  trust_host_ca: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Guests trust the certificate authorities that were added to this host (docs/network.md), from their next start on.",
+    ),
   vm_defaults: z
     .strictObject({
       vcpu: z

@@ -14,6 +14,7 @@ export const DEFAULT_CONFIG: Config = {
   warm_cache: 2 * GIB,
   stats_interval: 2000,
   default_dns: [],
+  trust_host_ca: false,
   vm_defaults: {},
   catalogs: [],
   file_sync: [],

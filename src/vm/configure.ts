@@ -1,11 +1,13 @@
 /** What a guest is told at each start, before `running` (spec 4): identity, clock, entropy, ssh key, git identity. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { configure, type GuestSession, type NewIdentity, renew, writeFile } from "../guest/index.ts";
+import { type ExtraCertificates, extraCertificates } from "../host/extra-certificates.ts";
 import { gitIdentity } from "../host/git-identity.ts";
 import { makeSshHostKey } from "../host/ssh-host-key.ts";
 import { networkConfiguration } from "../network/addresses.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { SshAccess } from "./ssh-access.ts";
+import { TRUSTED_FILE } from "./trust.ts";
 
 const ENTROPY_BYTES = 64;
 
@@ -15,6 +17,8 @@ export interface HostIdentity {
   readonly publicKey: string | null;
   /** The `[user]` section of a git config file; null when the user has none. */
   readonly gitConfig: string | null;
+  /** Certificate authorities that the guest is to trust, too; absent: none. */
+  readonly trusted?: ExtraCertificates;
 }
 
 /** What a guest is given besides what its record says. */
@@ -25,21 +29,31 @@ export interface GuestSurroundings {
   readonly resolvers: readonly string[];
 }
 
-/** Reads it; runs git, so it is best begun while the guest still boots. */
-export async function hostIdentity(ssh: SshAccess): Promise<HostIdentity> {
-  const [publicKey, gitConfig] = await Promise.all([ssh.publicKey(), gitIdentity()]);
-  return { publicKey, gitConfig };
+/**
+ * Reads it; runs git, so it is best begun while the guest still boots.
+ * @param trust with the host's own certificate authorities (`trust_host_ca`)
+ */
+export async function hostIdentity(ssh: SshAccess, trust: boolean): Promise<HostIdentity> {
+  const [publicKey, gitConfig, trusted] = await Promise.all([
+    ssh.publicKey(),
+    gitIdentity(),
+    trust ? extraCertificates() : null,
+  ]);
+  return { publicKey, gitConfig, ...(trusted && { trusted }) };
 }
 
 /** Configures a guest; a copy of another machine becomes one of its own first. The image's init starts when this is done. */
 export async function configureGuest(
   session: GuestSession,
   { name, nat, borrowed }: Pick<VmRecord, "name" | "nat" | "borrowed">,
-  { env, resolvers }: GuestSurroundings,
-  { publicKey, gitConfig }: HostIdentity,
+  { env: own, resolvers }: GuestSurroundings,
+  { publicKey, gitConfig, trusted }: HostIdentity,
 ): Promise<void> {
   const renewed = borrowed ? renew(session, await newIdentity()) : undefined;
   renewed?.catch(() => {}); // told below: the agent takes one after the other, so nothing waits here
+  // Node has certificates of its own and looks nowhere else.
+  const env =
+    trusted && trusted.certificates.length > 0 ? { NODE_EXTRA_CA_CERTS: TRUSTED_FILE, ...own } : own;
   const configured = configure(session, {
     hostname: name,
     timeNs: BigInt(Date.now()) * 1_000_000n,

@@ -17,6 +17,7 @@ import { syncFiles } from "./file-sync.ts";
 import type { LiveVm } from "./live-vm.ts";
 import { startNetwork } from "./network.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
+import { trustCertificates } from "./trust.ts";
 import { startWarm, wantedTemplate } from "./warm-start.ts";
 import { watchExit } from "./watch-exit.ts";
 
@@ -60,7 +61,7 @@ async function startWithPorts(
 ): Promise<void> {
   const launchedAt = Date.now();
   const config = await context.readConfig(); // a file that cannot be used is told before anything is booted
-  const identity = hostIdentity(context.ssh);
+  const identity = hostIdentity(context.ssh, config.trust_host_ca);
   identity.catch(() => {}); // it is awaited when the guest is there
   const { driver, spec, status, publicKey } = await prepare(context, vm, work);
   const fresh = vm.startedAt === null && saved === undefined && !cold;
@@ -118,11 +119,12 @@ export async function finishStart(context: VmContext, vm: VmRecord, live: LiveVm
   try {
     work.report.stage("booting", "begun by a former daemon");
     const session = await greet(live, AbortSignal.any([AbortSignal.timeout(ADOPT_MS), work.signal]));
+    const config = await context.readConfig();
     await becomeRunning(context, vm, session, {
       launchedAt: vm.startedAt ?? Date.now(),
       attempts: 1,
-      identity: await hostIdentity(context.ssh),
-      config: await context.readConfig(),
+      identity: await hostIdentity(context.ssh, config.trust_host_ca),
+      config,
       work,
     });
   } catch (error) {
@@ -141,12 +143,15 @@ async function becomeRunning(
 ): Promise<void> {
   checkpoint("start.greeted");
   const { env } = await context.images.get(vm.imageDigest);
-  const { default_dns: resolvers, file_sync } = start.config;
+  const { identity, config, work } = start;
   const { borrowed } = context.vms.get(vm.id) ?? vm;
-  await configureGuest(session, { ...vm, borrowed }, { env, resolvers }, start.identity);
-  await syncFiles(session, file_sync, start.work);
+  await configureGuest(session, { ...vm, borrowed }, { env, resolvers: config.default_dns }, identity);
+  const { certificates = [], problems = [] } = identity.trusted ?? {};
+  for (const problem of problems) work.report.notice(`trust_host_ca: ${problem}`);
+  await trustCertificates(session, certificates, work);
+  await syncFiles(session, config.file_sync, work);
   if (vm.unsettled) await grow(session, vm.diskBytes);
-  start.work.signal.throwIfAborted();
+  work.signal.throwIfAborted();
   checkpoint("start.configured");
   const { hello } = session;
   const ms = (ns: number) => Math.round(ns / 1e6);

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../src/host/run.ts";
 import { findTool } from "../../src/host/tools.ts";
+import { makeCertificate } from "./certificate.ts";
 
 export interface TestRegistry extends AsyncDisposable {
   /** Host and port. */
@@ -41,7 +42,7 @@ export async function startRegistry(options: { login?: boolean; tls?: boolean } 
     version: "0.1",
     log: { level: "error" },
     storage: { filesystem: { rootdirectory: join(folder, "data") } },
-    http: { addr: host, ...(certificate && { tls: { certificate, key: join(folder, "key.pem") } }) },
+    http: { addr: host, ...(certificate && { tls: certificate }) },
     ...(login && { auth: { htpasswd: { realm: "test", path: join(folder, "htpasswd") } } }),
   };
   await writeFile(join(folder, "config.yml"), JSON.stringify(config)); // JSON is YAML
@@ -52,7 +53,7 @@ export async function startRegistry(options: { login?: boolean; tls?: boolean } 
   await listening(port, child);
   return {
     host,
-    certificate,
+    certificate: certificate?.certificate ?? null,
     login,
     async push(layout, image, name) {
       const credentials = login ? ["--dest-creds", `${login.username}:${login.password}`] : [];
@@ -74,16 +75,6 @@ export async function startRegistry(options: { login?: boolean; tls?: boolean } 
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function makeCertificate(folder: string): Promise<string> {
-  const file = join(folder, "cert.pem");
-  await run("openssl", [
-    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"],
-    ...["-subj", "/CN=banger-test", "-addext", "subjectAltName=IP:127.0.0.1"],
-    ...["-keyout", join(folder, "key.pem"), "-out", file],
-  ]);
-  return file;
 }
 
 async function freePort(): Promise<number> {
