@@ -33,6 +33,13 @@ export const CHECKPOINTS = [
   "delete.forgotten",
   "recover.found",
   "recover.done",
+  "workspace.read",
+  "workspace.unpacking",
+  "workspace.unpacked",
+  "workspace.placed",
+  "workspace.settled",
+  "workspace.pending",
+  "workspace.moved",
 ] as const;
 
 /** Those of templates, made and used: tests/vm/warm.test.ts. */

@@ -1,5 +1,6 @@
 /** Daemon, monitor and client are killed at every checkpoint of every pipeline; everything is right again afterwards. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { CHECKPOINTS, type Checkpoint } from "../../src/core/checkpoints.ts";
@@ -7,6 +8,7 @@ import { MIB } from "../../src/core/units.ts";
 import type { Banger, Sandbox } from "../../src/sdk/index.ts";
 import { Faults, untilHolds } from "../support/faults.ts";
 import { makeHome } from "../support/home.ts";
+import { git, makeRepository, write } from "../support/repository.ts";
 import { assertSound, settled } from "../support/soundness.ts";
 
 const SMALL = ["--vcpu", "1", "--memory", "256M", "--disk-size", "256M"];
@@ -106,6 +108,44 @@ describe("killed at every checkpoint", async () => {
       vm = await make(banger, "box");
     }
     await vm.delete();
+  });
+
+  test("the daemon, while a repository goes into a guest", async () => {
+    let banger = await faults.connect();
+    const repo = makeRepository(join(home.path, "app"), { readme: "hello\n", "src/a": "a\n" });
+    const prepare = (vm: string, guestPath: string) =>
+      ["vm", "workspace", "prepare", vm, repo, "--guest-path", guestPath, "--quiet"] as const;
+    const assertWhole = async (guestPath: string) => {
+      const vm = await banger.get("work");
+      const script = "git status --porcelain; git log --format=%s; ls -A .. | grep -c banger-";
+      const { text } = await vm.exec(["sh", "-c", `cat readme; ${script}`], { cwd: guestPath });
+      const expected = `${readFileSync(join(repo, "readme"))}${git(repo, "status", "--porcelain")}first\n0\n`;
+      assert.equal(text, expected, guestPath);
+      assert.deepEqual((await vm.workspace.export()).files, []);
+    };
+    // A `run` leaves its VM behind: running, without a workspace, ready to be given one.
+    banger = await cutOff("workspace.unpacked", ["vm", "run", repo, "-d", "--name", "work", ...SMALL]);
+    const vm = await banger.get("work");
+    assert.deepEqual([vm.state, vm.info.workspace], ["running", null]);
+    assert.equal(await faults.run(prepare("work", "/root/repo")), 0);
+    await assertWhole("/root/repo");
+    for (const point of pointsOf("workspace").slice(0, -2)) {
+      const guestPath = `/srv/${point}`;
+      banger = await cutOff(point, prepare("work", guestPath));
+      // What stands there whole, but was not written down, is not replaced unasked.
+      const force = point === "workspace.placed" || point === "workspace.settled" ? ["--force"] : [];
+      assert.equal(await faults.run([...prepare("work", guestPath), ...force]), 0, point);
+      await assertWhole(guestPath);
+    }
+    const guestPath = (await banger.get("work")).info.workspace?.guest_path ?? "";
+    for (const point of pointsOf("workspace").slice(-2)) {
+      write(repo, { readme: `edited for ${point}\n` });
+      banger = await cutOff(point, prepare("work", guestPath));
+      // What had been moved is not taken for the guest's own work.
+      assert.equal(await faults.run(prepare("work", guestPath)), 0, point);
+      await assertWhole(guestPath);
+    }
+    await (await banger.get("work")).delete();
   });
 
   test("the monitor", async () => {
