@@ -92,7 +92,7 @@ export async function findRepository(path: string, signal?: AbortSignal): Promis
       ...Object.fromEntries([...settings].filter(([name]) => SETTINGS.has(name))),
       ...(excludesFile && { "core.excludesfile": excludesFile }),
     },
-    isPartial: settings.has("extensions.partialclone"),
+    isPartial: isPartial(settings),
   };
 }
 
@@ -211,6 +211,11 @@ async function readSettings(options: GitOptions): Promise<Map<string, string>> {
   }
   return settings;
 }
+
+/** A remote has promised objects: the setting of today, or that of old. */
+const isPartial = (settings: ReadonlyMap<string, string>) =>
+  settings.has("extensions.partialclone") ||
+  [...settings].some(([name, value]) => /^remote\..*\.promisor$/.test(name) && value !== "false");
 
 /** git knows what `~` means to it. */
 async function excludesPath(options: GitOptions): Promise<string | undefined> {

@@ -33,19 +33,26 @@ export const given = ({ tree, settledNs }: WorkspaceRecord): CaptureRequest["giv
   settledNs: BigInt(settledNs),
 });
 
-/** Everything in the guest's work tree but what its own rules ignore. @returns the tree's id */
-export async function captureTree(request: CaptureRequest, work: Work): Promise<string> {
+export interface Captured {
+  /** The tree's id. */
+  readonly tree: string;
+  /** Repositories within in which something was changed: nothing of theirs is in the tree. */
+  readonly changedWithin: readonly string[];
+}
+
+/** Everything in the guest's work tree but what its own rules ignore. */
+export async function captureTree(request: CaptureRequest, work: Work): Promise<Captured> {
   const { session, shadow, guestPath, given } = request;
   const known = parseIndex(
     await readHostFile(join(shadow.directory, "index")),
     shadow.repository.format,
   ).entries;
-  const files = await listGuestFiles(session, guestPath, work.signal);
+  const { files, changedWithin } = await listGuestFiles(session, guestPath, given.settledNs, work.signal);
   const compared = compareFiles(known, files, given.settledNs);
-  if (!hasChanges(compared)) return given.tree;
+  if (!hasChanges(compared)) return { tree: given.tree, changedWithin };
   const folder = await mkdtemp(`${shadow.directory}-capture-`);
   try {
-    return await buildTree(request, compared, folder, work);
+    return { tree: await buildTree(request, compared, folder, work), changedWithin };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -45,7 +45,14 @@ export async function packHistory(
   const wanted = head.commit === had ? staged : [head.commit, ...staged];
   if (wanted.length === 0) return { shallow, pack: null };
   const request = { wanted, had: had === null ? [] : [had], shallow };
-  return { shallow, pack: await writePack(shadow, request, folder, signal) };
+  try {
+    return { shallow, pack: await writePack(shadow, request, folder, signal) };
+  } catch (error) {
+    if (!shadow.repository.isPartial || (error as BangerError).code !== "git_failed") throw error;
+    // Of a clone without trees (--filter=tree:0) only those of HEAD are here.
+    const only = [...new Set([head.commit, ...sent])];
+    return { shallow: only, pack: await writePack(shadow, { ...request, shallow: only }, folder, signal) };
+  }
 }
 
 /** File of the shadow: where the guest's history is cut. */

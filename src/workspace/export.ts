@@ -4,6 +4,7 @@ import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { commitOf, findRepository, type Head, newBranch } from "../git/repository.ts";
 import { Shadow } from "../git/shadow.ts";
+import { readable } from "../git/work-tree.ts";
 import { git } from "../host/git.ts";
 import type { WorkspaceRecord } from "../store/workspaces.ts";
 import { applyToHost } from "./apply.ts";
@@ -39,6 +40,7 @@ export interface Exported {
 }
 
 const SHOWN_COMMITS = 1000;
+const SHOWN_REPOSITORIES = 20;
 
 /** The shadow of a workspace that was prepared. @throws repository_unusable when the host's repository is gone */
 export async function openShadow(directory: string, record: WorkspaceRecord): Promise<Shadow> {
@@ -63,7 +65,12 @@ export async function exportWorkspace(
   if (request.branch !== null) await newBranch(shadow.repository, request.branch, "--branch");
   report.stage("reading the guest", guestPath);
   const capture = { session, shadow, guestPath, given: given(record) };
-  const to = await captureTree(capture, work);
+  const { tree: to, changedWithin } = await captureTree(capture, work);
+  for (const path of changedWithin.slice(0, SHOWN_REPOSITORIES)) {
+    report.notice(
+      `${readable(path)} is a repository of its own: what was changed in it is not exported; banger vm cp brings its files`,
+    );
+  }
   const head = await guestHead(session, guestPath, shadow.repository.format, signal);
   const moved = head.commit !== null && head.commit !== record.head;
   if (moved && head.commit) await importCommits(shadow, { session, guestPath }, head.commit, signal);

@@ -30,26 +30,43 @@ export interface Comparison {
   readonly gone: readonly IndexEntry[];
 }
 
-/** Lists the guest's work tree: files and symlinks that git could track. @throws guest_refused | guest_not_found */
+export interface GuestListing {
+  /** Files and symlinks that git could track. */
+  readonly files: readonly GuestFile[];
+  /** Repositories within, such as submodules, in which something was changed. Their files are not among `files`. */
+  readonly changedWithin: readonly string[];
+}
+
+/**
+ * Lists the guest's work tree. @param settledNs guest clock when banger had put everything there
+ * @throws guest_refused | guest_not_found
+ */
 export async function listGuestFiles(
   session: GuestSession,
   guestPath: string,
+  settledNs: bigint,
   signal?: AbortSignal,
-): Promise<GuestFile[]> {
+): Promise<GuestListing> {
   const files: GuestFile[] = [];
   const repositories: string[] = [];
+  const newer: string[] = [];
   for await (const entry of listTree(session, guestPath, { skip: ".git", signal })) {
     const path = entry.nameBytes.toString("latin1");
     if (path === ".git") continue;
     if (path.endsWith("/.git")) repositories.push(path.slice(0, -".git".length));
+    // What git itself writes when it only looks is below its own folder.
+    if (entry.ctimeNs >= settledNs && !/\/\.git(\/|$)/.test(path)) newer.push(path);
     const file = guestFile(path, entry);
     if (!file) continue;
     if (files.push(file) > MAX_FILES) throw tooMany();
   }
   // What lies in a repository of its own is not this repository's.
-  return repositories.length === 0
-    ? files
-    : files.filter(({ path }) => !repositories.some((top) => path.startsWith(top)));
+  if (repositories.length === 0) return { files, changedWithin: [] };
+  const isWithin = (top: string) => (path: string) => path.startsWith(top) || `${path}/` === top;
+  return {
+    files: files.filter(({ path }) => !repositories.some((top) => path.startsWith(top))),
+    changedWithin: repositories.filter((top) => newer.some(isWithin(top))).map((top) => top.slice(0, -1)),
+  };
 }
 
 function guestFile(path: string, entry: FileEntry): GuestFile | null {

@@ -1,5 +1,6 @@
 /** Puts a whole repository into a guest: it appears in one step, or not at all. */
 import { posix } from "node:path";
+import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { formatSize } from "../core/units.ts";
@@ -55,12 +56,15 @@ export async function placeTree(
   ];
   work.report.stage("copying", `${plan.files.length} files, ${formatSize(plan.bytes)}`);
   await makeDirectory(session, beside);
+  checkpoint("workspace.unpacking");
   try {
     await sendMembers(session, beside, plan, sources, work);
+    checkpoint("workspace.unpacked");
     await checkUnchanged(plan);
     await submodules.checkUnchanged();
     await removeFile(session, guestPath, { recursive: request.force, missingOk: true });
     await moveFile(session, beside, guestPath);
+    checkpoint("workspace.placed");
   } catch (error) {
     await removeFile(session, beside, { recursive: true, missingOk: true }).catch(() => {});
     throw error;

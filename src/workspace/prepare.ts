@@ -1,6 +1,7 @@
 /** Brings a repository of the host into a guest, exactly as it is there. */
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
 import { carryEdits } from "../git/carry.ts";
 import { type Plan, planWorkspace } from "../git/plan.ts";
@@ -60,6 +61,7 @@ export async function prepareWorkspace(place: Place, request: PrepareRequest, wo
     submodules: request.fullCopy,
     signal,
   });
+  checkpoint("workspace.read");
   const previous = await stillThere(place, request, read);
   const head = await targetHead(read, request, previous);
   const scratch = await mkdtemp(join(directory, SCRATCH));
@@ -153,6 +155,7 @@ async function settle(
   await writeFile(join(shadow.directory, SENT_SHALLOW), history.shallow.join("\n"));
   await writeFile(join(shadow.directory, SENT_INDEX), indexBytes(tracked, repository));
   await rename(join(shadow.directory, NEXT_INDEX), join(shadow.directory, "index"));
+  checkpoint("workspace.settled");
   save({
     vmId,
     root: repository.root,

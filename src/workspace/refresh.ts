@@ -1,6 +1,7 @@
 /** Brings a workspace that a guest has already up to the host's state: only what differs moves, and no work of the guest's is lost unasked. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { formatSize } from "../core/units.ts";
@@ -55,7 +56,7 @@ export async function refreshWorkspace(
   const { guestPath } = previous;
   work.report.stage("comparing with the guest");
   const capture = { session, shadow: plan.shadow, guestPath, given: given(previous) };
-  const [now, guestTree] = await Promise.all([
+  const [now, { tree: guestTree }] = await Promise.all([
     guestHead(session, guestPath, plan.repository.format, work.signal),
     captureTree(capture, work),
   ]);
@@ -68,6 +69,7 @@ export async function refreshWorkspace(
   if (lost.length > 0 && !request.force) throw guestChanges(guestPath, lost);
   if (now.commit === null && previous.head !== null) return null;
   place.save({ ...previous, pendingTree: refresh.tree });
+  checkpoint("workspace.pending");
   return move(place, request, refresh, update, lost.length > 0 ? now.commit : null, work);
 }
 
@@ -152,6 +154,7 @@ async function move(
   ];
   await removeFiles(place, guestPath, update.remove);
   await sendMembers(session, guestPath, plan, members, work);
+  checkpoint("workspace.moved");
   await checkUnchanged(plan);
   // Where the repository stands comes last: what it points to is there then.
   const standing = [

@@ -361,6 +361,8 @@ test("what is in the way is not replaced, and a new branch is the guest's alone"
   assert.equal(git(guest, "symbolic-ref", "HEAD"), "refs/heads/fix/it\n");
   git(repo, "branch", "there");
   await assert.rejects(it.prepare({ branch: "there" }), /has a branch 'there' already/);
+  await assert.rejects(it.prepare({ branch: "no..name" }), /'no..name' cannot be a branch's name/);
+  await assert.rejects(it.prepare({ branch: "new", from: "no-such" }), /'no-such' is no commit/);
   const readonly = await it.prepare({ readOnly: true });
   assert.equal(lstatSync(join(readonly, "readme")).mode & 0o777, 0o444);
   assert.equal(git(readonly, "status", "--porcelain"), " M readme\n");
@@ -439,6 +441,52 @@ test("full_copy takes all of the history and submodules with theirs; without it 
     (await it.export({ apply: true })).files.map(({ path }) => path),
     ["readme"],
   );
+  // What is done in a submodule stays in the guest, and that is said.
+  it.notices.length = 0;
+  git(join(guest, "lib/inner"), "status");
+  await it.export();
+  assert.deepEqual(it.notices, [], "looking is no change");
+  unlinkSync(join(guest, "lib/inner/deep"));
+  assert.deepEqual(
+    (await it.export()).files.map(({ path }) => path),
+    ["readme"],
+  );
+  assert.match(it.notices.join(), /^lib\/inner is a repository of its own: .*not exported/);
+});
+
+test("partial clones go with the objects that are here, and nothing is fetched for them", async (t) => {
+  const it = await bench(t);
+  const source = makeRepository(join(it.folder, "source"), { kept: "k\n", edited: "one\n" });
+  git(source, "config", "uploadpack.allowFilter", "true");
+  for (let n = 0; n < 4; n++) {
+    write(source, { edited: `${n}\n` });
+    commit(source, `number ${n}`);
+  }
+  for (const [filter, commits] of [
+    ["blob:none", 5],
+    ["tree:0", 1],
+  ] as const) {
+    const clone = join(it.folder, filter.replace(":", "-"));
+    git(it.folder, "clone", "-q", `--filter=${filter}`, `file://${source}`, clone);
+    const missing =
+      git(clone, "rev-list", "--objects", "--all", "--missing=print").match(/^\?/gm)?.length ?? 0;
+    assert.ok(missing > 0, "objects are missing");
+    write(clone, { kept: "edited here\n" });
+    const guest = await it.prepare({ path: clone });
+    assert.equal(git(guest, "status", "--porcelain"), " M kept\n");
+    assert.equal(git(guest, "rev-list", "--count", "HEAD"), `${commits}\n`);
+    git(guest, "fsck", "--strict", "--no-dangling");
+    write(guest, { edited: "by the guest\n" });
+    const made = commit(guest, "in the guest");
+    await it.export({ apply: true, branch: null });
+    await it.export({ branch: "agent" });
+    assert.equal(git(clone, "rev-parse", "agent").trim(), made);
+    assert.equal(readFileSync(join(clone, "edited"), "utf8"), "by the guest\n");
+    // What would need a missing object is refused, not told wrongly.
+    await assert.rejects(it.export({ baseCommit: "HEAD~2" }), { code: "git_failed" });
+    const still = git(clone, "rev-list", "--objects", "--all", "--missing=print").match(/^\?/gm)?.length;
+    assert.equal(still, missing, "nothing was fetched");
+  }
 });
 
 test("what cannot be copied is refused with its reason, and the guest has nothing of it", async (t) => {

@@ -23,6 +23,8 @@ export interface Bench {
   readonly folder: string;
   readonly session: GuestSession;
   record: WorkspaceRecord | null;
+  /** What was told along the way. */
+  readonly notices: string[];
   /** Prepares a new workspace, or again the one at the guest path, and gives the guest's work tree. */
   prepare(change?: Partial<PrepareRequest>): Promise<string>;
   export(change?: Partial<ExportRequest>): Promise<Exported>;
@@ -37,7 +39,11 @@ export async function bench(t: TestContext, ...init: readonly string[]): Promise
   const session = await agent.connect();
   const directory = join(folder, "state");
   const repo = makeRepository(join(folder, "host"), { readme: "hello\n" }, ...init);
-  const work = { report: silent, signal: new AbortController().signal };
+  const notices: string[] = [];
+  const work = {
+    report: { ...silent, notice: (text: string) => notices.push(text) },
+    signal: new AbortController().signal,
+  };
   let count = 0;
   const place = () => ({
     ...{ vmId: "vm", session, directory, previous: self.record },
@@ -50,6 +56,7 @@ export async function bench(t: TestContext, ...init: readonly string[]): Promise
     folder,
     session,
     record: null,
+    notices,
     prepare: async (change = {}) => {
       const request = {
         ...{ path: repo, guestPath: join(folder, "guest", `repo${++count}`), includeUntracked: false },

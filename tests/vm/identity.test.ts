@@ -13,7 +13,7 @@ import { launchSpec, quietly } from "../support/launch-spec.ts";
 
 const BOOT_MS = 120_000;
 const COPIES = ["one", "two"] as const;
-const HOST = { publicKey: null, gitConfig: null };
+const HOST = { publicKey: null, gitConfig: null, trusted: { certificates: [], problems: [] } };
 
 async function greet(machine: Machine): Promise<GuestSession> {
   machine.console.resume();

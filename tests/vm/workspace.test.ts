@@ -1,7 +1,7 @@
 /** A repository's way into a VM and back, as docs/workspaces.md tells it, and what only a real guest shows. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { before, describe, test } from "node:test";
 import type { Sandbox } from "../../src/sdk/index.ts";
@@ -56,6 +56,62 @@ describe("a workspace", async () => {
     assert.deepEqual([quiet.stdout, quiet.stderr], ["everything\n", ""]);
   });
 
+  test("nothing to export is said, and is an empty patch and no failure; a full disk of this host leaves no part of one", async (t) => {
+    const patch = join(folder, "agent.patch");
+    const nothing = await home.run(["vm", "workspace", "export", "agent"]);
+    assert.deepEqual([nothing.code, nothing.stdout], [0, ""]);
+    assert.match(nothing.stderr, /nothing was changed in the guest/);
+    assert.equal((await home.run(["vm", "workspace", "export", "agent", "-o", patch])).code, 0);
+    assert.equal(readFileSync(patch, "utf8"), "");
+    await vm.exec(["sh", "-c", "head -c 3000000 /dev/urandom >/root/repo/noise"]);
+    const device = await home.run(["vm", "workspace", "export", "agent", "--quiet", "-o", "/dev/full"]);
+    assert.equal(device.code, 1);
+    assert.match(device.stderr, /\/dev\/full could not be written: .*no space left/i);
+    assert.ok(statSync("/dev/full").isCharacterDevice(), "a device stays one");
+    if (process.getuid?.() === 0) {
+      const small = join(home.path, "small");
+      mkdirSync(small);
+      spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small]);
+      try {
+        const full = await home.run([
+          "vm",
+          "workspace",
+          "export",
+          "agent",
+          "--quiet",
+          "-o",
+          join(small, "p"),
+        ]);
+        assert.equal(full.code, 1);
+        assert.match(full.stderr, /could not be written: .*no space left/i);
+        assert.deepEqual(readdirSync(small), []);
+      } finally {
+        spawnSync("umount", [small]);
+      }
+    } else t.diagnostic("a file system that is full was not tried: only root mounts one");
+    await vm.exec(["rm", "/root/repo/noise"]);
+  });
+
+  test("20,000 files and one of 300 MB arrive as they are", async () => {
+    const large = join(folder, "many");
+    const files: Record<string, string | Buffer> = {};
+    for (let n = 0; n < 20_000; n++) files[`src/d${n % 199}/f${n}.txt`] = `file ${n}\n`.repeat(1 + (n % 7));
+    makeRepository(large, files);
+    const block = Buffer.alloc(3_000_000);
+    for (let n = 0; n < block.length; n += 4) block.writeUInt32LE(Math.imul(n, 2_654_435_761) >>> 0, n);
+    for (let n = 0; n < 100; n++) appendFileSync(join(large, "big"), block.fill(n, 0, 64));
+    git(large, "add", "--intent-to-add", "big");
+    const info = await vm.workspace.prepare(large, { guestPath: "/root/many" });
+    assert.deepEqual([info.files, info.bytes > 300_000_000], [20_001, true]);
+    const there = await vm.exec(["sh", "-c", HASHES], { cwd: "/root/many" });
+    const here = spawnSync("sh", ["-c", HASHES], { cwd: large, encoding: "utf8" });
+    assert.equal(there.text, here.stdout);
+    assert.equal((await vm.exec(["git", "status", "--porcelain"], { cwd: "/root/many" })).text, " A big\n");
+    await vm.exec(["rm", "-rf", "/root/many"]);
+    const again = await vm.workspace.prepare(join(folder, "app"), { guestPath: "/root/repo", force: true });
+    assert.equal(again.guest_path, "/root/repo");
+  });
+
   test("shells and commands run in it with mise's tools, when the guest has mise", async () => {
     const mise = '#!/bin/sh\n[ "$1" = exec ] || exit 9\nshift 2\nTOOL=mise exec "$@"\n';
     await vm.files.write("/root/.local/bin/mise", mise, { mode: "755", parents: true });
@@ -86,5 +142,8 @@ describe("a workspace", async () => {
   });
 });
 
+/** Of every file, in the order of names. */
+const HASHES =
+  "find . -name .git -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum";
 /** The tree that git would commit of everything here, with an index of its own. */
 const TREE = "export GIT_INDEX_FILE=$(mktemp -u); git add -A && git write-tree";

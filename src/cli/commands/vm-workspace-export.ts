@@ -1,5 +1,5 @@
 import { createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
+import { rename, rm, stat } from "node:fs/promises";
 import { BangerError, clean } from "../../core/errors.ts";
 import type { Sandbox, WorkspaceExport } from "../../sdk/index.ts";
 import { define, flag, json, quiet, text } from "../command.ts";
@@ -86,15 +86,18 @@ async function print(sandbox: Sandbox, exported: WorkspaceExport, context: Conte
   await drain(await sandbox.workspace.patch(exported), context.stdout, "standard output");
 }
 
-/** The file appears when the patch is whole. */
+/** The file appears when the patch is whole; a pipe or a device, such as /dev/null, is written to as it is. */
 async function save(sandbox: Sandbox, exported: WorkspaceExport, path: string): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
+  const there = await stat(path).catch(() => null);
+  const isFile = there === null || there.isFile();
+  const target = isFile ? `${path}.${process.pid}.tmp` : path;
   const { pipeline } = await import("node:stream/promises");
   try {
-    await pipeline(await sandbox.workspace.patch(exported), createWriteStream(temporary, { flags: "wx" }));
-    await rename(temporary, path);
+    const patch = await sandbox.workspace.patch(exported);
+    await pipeline(patch, createWriteStream(target, isFile ? { flags: "wx", flush: true } : { flags: "w" }));
+    if (isFile) await rename(target, path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    if (isFile) await rm(target, { force: true });
     throw (error as NodeJS.ErrnoException).syscall ? streamFailed(path, "written", error as Error) : error;
   }
 }
