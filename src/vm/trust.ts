@@ -4,7 +4,7 @@ import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import {
   type GuestSession,
-  makeDirectory,
+  listFiles,
   readFile,
   removeFile,
   startProcess,
@@ -15,12 +15,11 @@ import type { ExtraCertificate } from "../host/extra-certificates.ts";
 
 /** In the guest: all of them in one file, which also tells what the guest was given. */
 export const TRUSTED_FILE = "/etc/banger/host-ca.pem";
-/** Where tools of the guest's distribution look for certificates to add; each certificate is a file. */
-const FOLDERS = [
-  { of: "update-ca-certificates", folder: "/usr/local/share/ca-certificates/banger" },
-  { of: "update-ca-trust", folder: "/etc/pki/ca-trust/source/anchors/banger" },
-];
-/** Files that programs read, for guests without such a tool. The first is made where there is none. */
+/** Where a distribution's own tools (update-ca-certificates, update-ca-trust) look for certificates to add, when they are run. */
+const SOURCES = ["/usr/local/share/ca-certificates", "/etc/pki/ca-trust/source/anchors"];
+/** Where OpenSSL looks, by names that it makes of the subjects. */
+const HASHED = "/etc/ssl/certs";
+/** Files with all certificates, as programs read them. The first is made where there is none. */
 const BUNDLES = [
   "/etc/ssl/certs/ca-certificates.crt",
   "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
@@ -28,14 +27,18 @@ const BUNDLES = [
   "/etc/ssl/ca-bundle.pem",
   "/etc/ssl/cert.pem",
 ];
+const PREFIX = "banger-";
 const MAX_BUNDLE = 8 * 1024 * 1024;
 const FENCE = { begin: "# banger: this host's certificates\n", end: "# banger: end\n" };
-/** An emulated processor takes seconds for it. */
-const UPDATE_MS = 120_000;
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n/g;
+const REHASH_MS = 60_000;
 
 /**
  * Gives the guest exactly these; none takes back what an earlier start gave. What it has already is left alone. A guest whose
  * trust cannot be changed is told of and goes on.
+ *
+ * The distribution's own tool is not run: it starts several programs for each certificate that there is, which takes an emulated
+ * processor a minute. Its work is done here for what changes, so that it finds nothing to do when it is run.
  */
 export async function trustCertificates(
   session: GuestSession,
@@ -44,58 +47,55 @@ export async function trustCertificates(
 ): Promise<void> {
   const wanted = certificates.map(({ pem }) => pem).join("");
   try {
-    if (((await textOf(session, TRUSTED_FILE)) ?? "") === wanted) return;
+    const former = (await textOf(session, TRUSTED_FILE)) ?? "";
+    if (former === wanted) return;
     report.stage("trusting this host's certificates", String(certificates.length));
-    await removeFile(session, TRUSTED_FILE, { missingOk: true });
-    if (!(await update(session, certificates, signal))) await changeBundles(session, wanted);
+    for (const folder of SOURCES) await changeFolder(session, folder, certificates, "crt");
+    await changeBundles(session, former, wanted);
+    if (await changeFolder(session, HASHED, certificates, "pem")) await rehash(session, signal);
     // Last: a start that is cut off before does it again.
-    if (wanted !== "") await write(session, TRUSTED_FILE, wanted);
+    if (wanted === "") await removeFile(session, TRUSTED_FILE, { missingOk: true });
+    else await write(session, TRUSTED_FILE, wanted);
   } catch (error) {
     if (!session.isOpen || signal.aborted) throw error;
     report.notice(`trust_host_ca: the guest's trust was not changed: ${(error as Error).message}`);
   }
 }
 
-/** By a tool of the guest's own. @returns whether it has one */
-async function update(
+/** A file for each, in a folder that is there. @returns whether it is */
+async function changeFolder(
   session: GuestSession,
+  folder: string,
   certificates: readonly ExtraCertificate[],
-  signal: AbortSignal,
+  ending: string,
 ): Promise<boolean> {
-  for (const { of: tool, folder } of FOLDERS) {
-    await removeFile(session, folder, { recursive: true, missingOk: true });
-    if (!(await hasParent(session, folder))) continue;
-    if (certificates.length > 0) await makeDirectory(session, folder, { parents: true });
-    for (const { fingerprint, pem } of certificates) {
-      await write(session, `${folder}/${fingerprint.slice(0, 16)}.crt`, pem);
-    }
-    const process = await startProcess(session, { argv: [tool], deadlineMs: UPDATE_MS }, { signal }).catch(
-      (error: BangerError) => {
-        if (error.code === "command_not_found" || error.code === "command_not_executable") return null;
-        throw error;
-      },
-    );
-    if (!process) continue;
-    process.stdout.resume();
-    const [said, { code }] = await Promise.all([buffer(process.stderr), process.exited]);
-    if (code === 0) return true;
-    const last = said.toString("utf8").trimEnd().split("\n").at(-1) ?? "";
-    throw BangerError.of("guest_refused", {
-      problem: `${tool} failed: ${last.slice(0, 200)}`,
-      hint: `run ${tool} in the guest`,
-    });
+  if ((await statFile(session, folder).catch(() => null))?.type !== "dir") return false;
+  const former: string[] = [];
+  for await (const { name } of listFiles(session, folder)) if (name.startsWith(PREFIX)) former.push(name);
+  for (const name of former) await removeFile(session, `${folder}/${name}`, { missingOk: true });
+  for (const { fingerprint, pem } of certificates) {
+    await write(session, `${folder}/${PREFIX}${fingerprint.slice(0, 16)}.${ending}`, pem);
   }
-  return false;
+  return true;
 }
 
-/** The folder's own tree is made by the distribution's package, or nobody would look there. */
-async function hasParent(session: GuestSession, folder: string): Promise<boolean> {
-  const parent = folder.slice(0, folder.lastIndexOf("/"));
-  return (await statFile(session, parent, { follow: true }).catch(() => null))?.type === "dir";
+/** Has OpenSSL make its names; where there is no such program nobody needs them. */
+async function rehash(session: GuestSession, signal: AbortSignal): Promise<void> {
+  const process = await startProcess(
+    session,
+    { argv: ["openssl", "rehash", HASHED], deadlineMs: REHASH_MS },
+    { signal },
+  ).catch((error: BangerError) => {
+    if (error.code === "command_not_found" || error.code === "command_not_executable") return null;
+    throw error;
+  });
+  process?.stdout.resume();
+  process?.stderr.resume();
+  await process?.exited;
 }
 
 /** Puts them at the end of the files that programs read, in place of those that an earlier start put there. */
-async function changeBundles(session: GuestSession, wanted: string): Promise<void> {
+async function changeBundles(session: GuestSession, former: string, wanted: string): Promise<void> {
   const there: string[] = [];
   for (const path of BUNDLES) {
     const found = await statFile(session, path).catch(() => null);
@@ -103,18 +103,19 @@ async function changeBundles(session: GuestSession, wanted: string): Promise<voi
   }
   if (there.length === 0 && wanted !== "") there.push(BUNDLES[0] as string);
   for (const path of there) {
-    const [before, after] = without((await textOf(session, path)) ?? "");
-    const block = wanted === "" ? "" : `${FENCE.begin}${wanted}${FENCE.end}`;
-    await write(session, path, before + block + after);
+    await write(session, path, changeBundle((await textOf(session, path)) ?? "", former, wanted));
   }
 }
 
-/** What stands before and behind what banger put into a bundle. */
-function without(text: string): [before: string, after: string] {
+/** @param former what an earlier start gave, which the distribution's tool may have written there meanwhile. Pure. */
+export function changeBundle(text: string, former: string, wanted: string): string {
   const begin = text.indexOf(FENCE.begin);
   const end = text.indexOf(FENCE.end, begin);
-  if (begin < 0 || end < 0) return [text === "" || text.endsWith("\n") ? text : `${text}\n`, ""];
-  return [text.slice(0, begin), text.slice(end + FENCE.end.length)];
+  let rest = begin < 0 || end < 0 ? text : text.slice(0, begin) + text.slice(end + FENCE.end.length);
+  for (const [pem] of former.matchAll(PEM)) rest = rest.replaceAll(pem, "");
+  if (wanted === "") return rest;
+  const gap = rest === "" || rest.endsWith("\n") ? "" : "\n";
+  return `${rest}${gap}${FENCE.begin}${wanted}${FENCE.end}`;
 }
 
 /** null when there is none. @throws guest_refused when it is too large to be one */

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
+import { makeCertificate } from "./certificate.ts";
 
 const run = promisify(execFile);
 
@@ -29,6 +30,12 @@ const SERVERS = `
     const answer = Buffer.from(isA ? [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, ...process.argv[1].split(".").map(Number)] : []);
     dns.send(Buffer.concat([head, ask.subarray(12, end), answer]), port, address);
   });
+  const [, address, certificate, key] = process.argv;
+  if (certificate) {
+    const { readFileSync } = require("node:fs");
+    const files = { cert: readFileSync(certificate), key: readFileSync(key) };
+    require("node:https").createServer(files, (_, answer) => answer.end("trusted")).listen(7443, address);
+  }
   tcp.listen(7000, process.argv[1], () => sink.listen(7001, process.argv[1], () => dns.bind(53, process.argv[1], () => console.log("ready"))));
 `;
 
@@ -37,6 +44,8 @@ export interface OtherMachine {
   readonly address: string;
   /** This host's address on the link to it. */
   readonly host: string;
+  /** Of the server that speaks TLS on 7443, in PEM form; null when there is none. */
+  readonly certificate: string | null;
   /** Resolves with `tcp` or `udp` when the next connection or question comes there. */
   asked(): Promise<string>;
   remove(): Promise<void>;
@@ -57,8 +66,11 @@ export async function otherMachineMissing(): Promise<string | false> {
   return false;
 }
 
-/** Its link and addresses are of this process's own, from the range for measurements (RFC 2544). */
-export async function startOtherMachine(): Promise<OtherMachine> {
+/**
+ * Its link and addresses are of this process's own, from the range for measurements (RFC 2544).
+ * @param tls folder for a certificate of its own, with which it speaks TLS, too
+ */
+export async function startOtherMachine(tls?: string): Promise<OtherMachine> {
   const name = `banger-${process.pid}`;
   const [here, there] = [`bh${process.pid}`, `bt${process.pid}`];
   const net = (process.pid % 0x4000) * 4;
@@ -66,6 +78,7 @@ export async function startOtherMachine(): Promise<OtherMachine> {
     string,
     string,
   ];
+  const own = tls === undefined ? null : await makeCertificate(tls, "other-machine", address);
   const ip = (line: string) => run("ip", line.split(" "));
   await ip(`netns add ${name}`);
   await ip(`link add ${here} type veth peer name ${there} netns ${name}`);
@@ -73,16 +86,30 @@ export async function startOtherMachine(): Promise<OtherMachine> {
   await ip(`link set ${here} up`);
   await ip(`-n ${name} addr add ${address}/30 dev ${there}`);
   await ip(`-n ${name} link set ${there} up`);
-  const servers = spawn("ip", ["netns", "exec", name, process.execPath, "-e", SERVERS, address], {
-    env: { PATH: process.env.PATH }, // it belongs to no home
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const servers = spawn(
+    "ip",
+    [
+      "netns",
+      "exec",
+      name,
+      process.execPath,
+      "-e",
+      SERVERS,
+      address,
+      ...(own ? [own.certificate, own.key] : []),
+    ],
+    {
+      env: { PATH: process.env.PATH }, // it belongs to no home
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const lines = createInterface(servers.stdout);
   const asked = async () => String((await once(lines, "line"))[0]);
   await asked(); // ready
   return {
     address,
     host,
+    certificate: own?.certificate ?? null,
     asked,
     remove: async () => {
       const ended = once(servers, "exit");
