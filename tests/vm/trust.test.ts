@@ -1,8 +1,7 @@
 /** `trust_host_ca`: a guest trusts what was added to this host, when asked to, and tools are installed over a network that needs it. */
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { configureHome } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
 import { type OtherMachine, otherMachineMissing, startOtherMachine } from "../support/other-machine.ts";
 
@@ -19,11 +18,6 @@ describe("certificate authorities of this host", { skip: await otherMachineMissi
   });
   after(() => other.remove());
 
-  const configure = (toml: string) => {
-    const file = join(home.path, ".config/banger/config.toml");
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, toml);
-  };
   const banger = async (...args: string[]) => {
     const { code, stderr, stdout } = await home.run(args);
     assert.equal(code, 0, stderr);
@@ -31,7 +25,7 @@ describe("certificate authorities of this host", { skip: await otherMachineMissi
   };
   const guest = (script: string) => banger("vm", "exec", "box", "--", "sh", "-c", script);
   const restart = async (toml: string) => {
-    configure(toml);
+    await configureHome(home.path, toml);
     await banger("vm", "restart", "box", "--quiet");
   };
   /** By a folder of certificates, as OpenSSL looks, and by a file with all of them, as git does. */
