@@ -15,7 +15,7 @@ import { SYMLINK } from "../git/work-tree.ts";
 import { type GuestSession, readFile } from "../guest/index.ts";
 import type { WorkspaceRecord } from "../store/workspaces.ts";
 import { Budget, fetchFiles } from "./fetch.ts";
-import { type Comparison, compareFiles, type GuestFile, listGuestFiles } from "./guest-files.ts";
+import { type Comparison, compareGuest, type GuestFile } from "./guest-files.ts";
 
 const MAX_INDEX = 256 * MIB;
 
@@ -47,8 +47,8 @@ export async function captureTree(request: CaptureRequest, work: Work): Promise<
     await readHostFile(join(shadow.directory, "index")),
     shadow.repository.format,
   ).entries;
-  const { files, changedWithin } = await listGuestFiles(session, guestPath, given.settledNs, work.signal);
-  const compared = compareFiles(known, files, given.settledNs);
+  const compared = await compareGuest(session, guestPath, known, given.settledNs, work.signal);
+  const { changedWithin } = compared;
   if (!hasChanges(compared)) return { tree: given.tree, changedWithin };
   const folder = await mkdtemp(`${shadow.directory}-capture-`);
   try {

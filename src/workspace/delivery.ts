@@ -95,7 +95,7 @@ export async function sendMembers(
   session: GuestSession,
   path: string,
   plan: Plan,
-  members: readonly Source[],
+  members: Iterable<Source>,
   { report, signal }: Work,
 ): Promise<void> {
   const bytes = archive(

@@ -30,42 +30,73 @@ export interface Comparison {
   readonly gone: readonly IndexEntry[];
 }
 
-export interface GuestListing {
-  /** Files and symlinks that git could track. */
-  readonly files: readonly GuestFile[];
-  /** Repositories within, such as submodules, in which something was changed. Their files are not among `files`. */
+export interface GuestComparison extends Comparison {
+  /** Repositories within, such as submodules, in which something was changed. Their files count nowhere. */
   readonly changedWithin: readonly string[];
 }
 
 /**
- * Lists the guest's work tree. @param settledNs guest clock when banger had put everything there
+ * Lists the guest's work tree and compares it with what banger put there. What is unchanged is not kept: it may be very much.
+ * @param settledNs guest clock when banger had put it there: a file that was touched since may be another, even if size and
+ * time are the same
  * @throws guest_refused | guest_not_found
  */
-export async function listGuestFiles(
+export async function compareGuest(
   session: GuestSession,
   guestPath: string,
+  known: readonly IndexEntry[],
   settledNs: bigint,
   signal?: AbortSignal,
-): Promise<GuestListing> {
-  const files: GuestFile[] = [];
-  const repositories: string[] = [];
-  const newer: string[] = [];
+): Promise<GuestComparison> {
+  const left = new Map(known.map((entry) => [entry.path, entry]));
+  const unchanged: IndexEntry[] = [];
+  const [touched, fresh]: [GuestFile[], GuestFile[]] = [[], []];
+  const [repositories, newer]: [string[], string[]] = [[], []];
+  let count = 0;
   for await (const entry of listTree(session, guestPath, { skip: ".git", signal })) {
     const path = entry.nameBytes.toString("latin1");
     if (path === ".git") continue;
+    if (++count > MAX_FILES) throw tooMany();
     if (path.endsWith("/.git")) repositories.push(path.slice(0, -".git".length));
     // What git itself writes when it only looks is below its own folder.
     if (entry.ctimeNs >= settledNs && !/\/\.git(\/|$)/.test(path)) newer.push(path);
     const file = guestFile(path, entry);
     if (!file) continue;
-    if (files.push(file) > MAX_FILES) throw tooMany();
+    const before = left.get(path);
+    left.delete(path);
+    if (!before) fresh.push(file);
+    else if (isUntouched(before, file, settledNs)) unchanged.push(before);
+    else touched.push(file);
   }
-  // What lies in a repository of its own is not this repository's.
-  if (repositories.length === 0) return { files, changedWithin: [] };
-  const isWithin = (top: string) => (path: string) => path.startsWith(top) || `${path}/` === top;
+  const expected = ({ skipWorktree, mode }: IndexEntry) => skipWorktree || mode === SUBMODULE;
+  const missing = [...left.values()];
+  const compared = {
+    unchanged: [...unchanged, ...missing.filter(expected)],
+    touched,
+    fresh,
+    gone: missing.filter((entry) => !expected(entry)),
+  };
+  return repositories.length === 0
+    ? { ...compared, changedWithin: [] }
+    : withoutRepositories(compared, repositories, newer);
+}
+
+/** What lies in a repository of its own is not this repository's. @param newer what was changed since banger had put it there */
+function withoutRepositories(
+  { unchanged, touched, fresh, gone }: Comparison,
+  repositories: readonly string[],
+  newer: readonly string[],
+): GuestComparison {
+  const isOwn = ({ path }: { readonly path: string }) => !repositories.some((top) => path.startsWith(top));
+  const lost = [...unchanged.filter((entry) => !isOwn(entry))];
   return {
-    files: files.filter(({ path }) => !repositories.some((top) => path.startsWith(top))),
-    changedWithin: repositories.filter((top) => newer.some(isWithin(top))).map((top) => top.slice(0, -1)),
+    unchanged: unchanged.filter(isOwn),
+    touched: touched.filter(isOwn),
+    fresh: fresh.filter(isOwn),
+    gone: [...gone, ...lost],
+    changedWithin: repositories
+      .filter((top) => newer.some((path) => `${path}/`.startsWith(top)))
+      .map((top) => top.slice(0, -1)),
   };
 }
 
@@ -80,29 +111,6 @@ function guestFile(path: string, entry: FileEntry): GuestFile | null {
     ctimeNs: entry.ctimeNs,
     target: entry.targetBytes?.toString("latin1") ?? null,
   };
-}
-
-/**
- * Compares with what banger put there. @param settledNs guest clock when it had: a file that was touched since may be
- * another, even if size and time are the same. Pure.
- */
-export function compareFiles(
-  known: readonly IndexEntry[],
-  files: readonly GuestFile[],
-  settledNs: bigint,
-): Comparison {
-  const byPath = new Map(files.map((file) => [file.path, file]));
-  const unchanged: IndexEntry[] = [];
-  const touched: GuestFile[] = [];
-  const gone: IndexEntry[] = [];
-  for (const entry of known) {
-    const file = byPath.get(entry.path);
-    byPath.delete(entry.path);
-    if (file === undefined) (entry.skipWorktree || entry.mode === SUBMODULE ? unchanged : gone).push(entry);
-    else if (isUntouched(entry, file, settledNs)) unchanged.push(entry);
-    else touched.push(file);
-  }
-  return { unchanged, touched, fresh: [...byPath.values()], gone };
 }
 
 const NS = 1_000_000_000n;

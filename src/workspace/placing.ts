@@ -14,7 +14,7 @@ import {
   removeFile,
   statFile,
 } from "../guest/index.ts";
-import { workMember } from "./archive.ts";
+import { type Source, workMember } from "./archive.ts";
 import { type PackedHistory, sendMembers } from "./delivery.ts";
 import { newRepository } from "./guest-repository.ts";
 import type { Submodules } from "./submodules.ts";
@@ -49,16 +49,18 @@ export async function placeTree(
   await removeHalves(session, dir, half);
   const beside = posix.join(dir, `${half}${process.hrtime.bigint().toString(36)}`);
   const { repository, tracked } = plan;
-  const sources = [
-    ...(await newRepository({ repository, head, tracked, ...history })),
-    ...plan.files.map((file) => workMember(repository.root, file, "", request.readOnly)),
-    ...submodules.members,
-  ];
+  const made = await newRepository({ repository, head, tracked, ...history });
+  // One at a time: of very many files each would take memory until the last is sent.
+  function* sources(): Generator<Source> {
+    yield* made;
+    for (const file of plan.files) yield workMember(repository.root, file, "", request.readOnly);
+    yield* submodules.members;
+  }
   work.report.stage("copying", `${plan.files.length} files, ${formatSize(plan.bytes)}`);
   await makeDirectory(session, beside);
   checkpoint("workspace.unpacking");
   try {
-    await sendMembers(session, beside, plan, sources, work);
+    await sendMembers(session, beside, plan, sources(), work);
     checkpoint("workspace.unpacked");
     await checkUnchanged(plan);
     await submodules.checkUnchanged();

@@ -124,14 +124,14 @@ describe("killed at every checkpoint", async () => {
       assert.deepEqual((await vm.workspace.export()).files, []);
     };
     // A `run` leaves its VM behind: running, without a workspace, ready to be given one.
-    banger = await cutOff("workspace.unpacked", ["vm", "run", repo, "-d", "--name", "work", ...SMALL]);
+    banger = await faults.cutOff("workspace.unpacked", ["vm", "run", repo, "-d", "--name", "work", ...SMALL]);
     const vm = await banger.get("work");
     assert.deepEqual([vm.state, vm.info.workspace], ["running", null]);
     assert.equal(await faults.run(prepare("work", "/root/repo")), 0);
     await assertWhole("/root/repo");
     for (const point of pointsOf("workspace").slice(0, -2)) {
       const guestPath = `/srv/${point}`;
-      banger = await cutOff(point, prepare("work", guestPath));
+      banger = await faults.cutOff(point, prepare("work", guestPath));
       // What stands there whole, but was not written down, is not replaced unasked.
       const force = point === "workspace.placed" || point === "workspace.settled" ? ["--force"] : [];
       assert.equal(await faults.run([...prepare("work", guestPath), ...force]), 0, point);
@@ -140,7 +140,7 @@ describe("killed at every checkpoint", async () => {
     const guestPath = (await banger.get("work")).info.workspace?.guest_path ?? "";
     for (const point of pointsOf("workspace").slice(-2)) {
       write(repo, { readme: `edited for ${point}\n` });
-      banger = await cutOff(point, prepare("work", guestPath));
+      banger = await faults.cutOff(point, prepare("work", guestPath));
       // What had been moved is not taken for the guest's own work.
       assert.equal(await faults.run(prepare("work", guestPath)), 0, point);
       await assertWhole(guestPath);
