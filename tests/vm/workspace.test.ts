@@ -71,7 +71,7 @@ describe("a workspace", async () => {
     if (process.getuid?.() === 0) {
       const small = join(home.path, "small");
       mkdirSync(small);
-      spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", small]);
+      spawnSync("sh", ["-c", 'mount -t tmpfs -o size=1m tmpfs "$1"', "sh", small]);
       try {
         const full = await home.run([
           "vm",
@@ -86,7 +86,7 @@ describe("a workspace", async () => {
         assert.match(full.stderr, /could not be written: .*no space left/i);
         assert.deepEqual(readdirSync(small), []);
       } finally {
-        spawnSync("umount", [small]);
+        spawnSync("sh", ["-c", 'umount "$1"', "sh", small]);
       }
     } else t.diagnostic("a file system that is full was not tried: only root mounts one");
     await vm.exec(["rm", "/root/repo/noise"]);
