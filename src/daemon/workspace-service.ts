@@ -1,4 +1,5 @@
 /** Workspaces as operations: finds the VM's facts, lets src/workspace do the work, records what came of it. */
+import { basename } from "node:path";
 import { finished, PassThrough, type Readable } from "node:stream";
 import type {
   ExportWorkspace,
@@ -133,6 +134,7 @@ function endingWell({ stdout, ended }: RunningProgram): Readable {
 /** The wire form of a record. */
 export function describeWorkspace(record: WorkspaceRecord): Workspace {
   return {
+    name: basename(record.root),
     root: record.root,
     guest_path: record.guestPath,
     branch: record.branch,

@@ -2,9 +2,10 @@ import { appendFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Banger, type Sandbox } from "../../src/sdk/index.ts";
+import { LAUNCHER } from "../support/command.ts";
 import { inBare } from "./bare.ts";
 import { compare, median, ms, type Row, time } from "./measure.ts";
-import { program } from "./programs.ts";
+import { peakMemory, program } from "./programs.ts";
 import { makeSamples, type Sample } from "./repositories.ts";
 import type { BenchHome } from "./setting.ts";
 import { type SshVm, startSshVm } from "./ssh.ts";
@@ -21,7 +22,7 @@ export async function benchWorkspace(home: BenchHome): Promise<Row[]> {
   try {
     const rows: Row[] = [];
     for (const sample of samples) rows.push(...(await measure(vm, other, sample, home)));
-    rows.push(await memory((await banger.status()).pid));
+    rows.push(await memory((await banger.status()).pid), await clientMemory(vm, samples, home));
     return rows;
   } finally {
     await other.end();
@@ -80,8 +81,22 @@ async function measure(vm: Sandbox, other: SshVm, sample: Sample, home: BenchHom
 async function memory(pid: number): Promise<Row> {
   const status = await readFile(`/proc/${pid}/status`, "latin1");
   const bytes = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
+  return memoryRow("daemon's peak memory over all of these", bytes);
+}
+
+/** The most that a command had that brings the largest in. */
+async function clientMemory(vm: Sandbox, samples: readonly Sample[], home: BenchHome): Promise<Row> {
+  const largest = samples.at(-1)?.folder ?? "";
+  const args = ["vm", "workspace", "prepare", vm.name, largest, "--guest-path", "/root/client"];
+  return memoryRow(
+    "peak memory of `vm workspace prepare`, 500 MB",
+    await peakMemory(LAUNCHER, args, home.env),
+  );
+}
+
+function memoryRow(name: string, bytes: number): Row {
   return {
-    name: "daemon's peak memory over all of these",
+    name,
     n: 1,
     ours: `${(bytes / 1e6).toFixed(0)} MB`,
     theirs: "",

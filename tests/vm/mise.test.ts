@@ -94,7 +94,7 @@ describe("tools", { skip: (await otherMachineMissing()) || (await registryMissin
     const vm = await (await home.connect()).get("tools");
     await equip(vm);
     const absent = await home.run(["vm", "exec", "tools", "--", "semver", "1.2.3", "-i", "minor"]);
-    assert.equal(absent.code, 127, "nothing is installed on the way");
+    assert.notEqual(absent.code, 0, "nothing is installed on the way");
     const plan = await misePlan(repo);
     assert.deepEqual(plan?.tools, [TOOL]);
     const context = testContext();

@@ -4,6 +4,7 @@ import { bytes, timestamp } from "./common.ts";
 
 export const workspace = z
   .object({
+    name: z.string().describe("of the repository: what the top of its work tree is called"),
     root: z.string().describe("top of the host's work tree"),
     guest_path: z.string(),
     branch: z.string().nullable().describe("in the guest; null when detached"),
