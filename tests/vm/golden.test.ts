@@ -1,0 +1,80 @@
+/** The default image: what is in it. Builds it, which needs Debian's archive and npm's registry. */
+import assert from "node:assert/strict";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { before, describe, test } from "node:test";
+import { silent } from "../../src/core/stage.ts";
+import { ImageStore } from "../../src/images/store.ts";
+import type { ImageDetails } from "../../src/sdk/index.ts";
+import { makeHome } from "../support/home.ts";
+import { temporaryPaths } from "../support/temporary.ts";
+
+const NAME = "golden";
+const HOURS = 3_600_000;
+
+// Tests have homes of their own; npm's settings are where the user has them.
+const settings = process.env.npm_config_userconfig ?? join(homedir(), ".npmrc");
+const home = await makeHome();
+process.env.npm_config_userconfig = settings;
+home.env.npm_config_userconfig = settings;
+const built = await home.run(["image", "pull", "-q", "debian-bookworm"]);
+const unreachable =
+  /failed at (downloading with npm|reading package lists|downloading packages): .*/.exec(built.stderr)?.[0] ??
+  false;
+
+test("a recipe built again of the same packages gives the same digest", { skip: unreachable }, async (t) => {
+  const work = { report: silent, signal: new AbortController().signal };
+  const build = () => new ImageStore({ paths: temporaryPaths(t) }).ensure("debian-slim", work);
+  const again = await build();
+  const { stdout } = await home.run(["image", "show", "debian-slim", "--json"]);
+  const seeded = JSON.parse(stdout) as ImageDetails;
+  // One that was kept from another day may be of other packages.
+  const recent = Date.now() - Date.parse(seeded.created_at ?? "") < 6 * HOURS;
+  assert.equal(again.digest, recent ? seeded.digest : (await build()).digest);
+});
+
+describe("debian-bookworm", { skip: unreachable }, async () => {
+  /** Fails when the command in the guest does; its output otherwise. */
+  const guest = async (script: string): Promise<string> => {
+    const { code, stdout, stderr } = await home.run(["vm", "exec", NAME, "--", "sh", "-euc", script]);
+    assert.equal(code, 0, `${script}: ${stderr}${stdout}`);
+    return stdout.trimEnd();
+  };
+
+  before(async () => {
+    assert.equal(built.code, 0, built.stderr);
+    const sizes = ["--vcpu", "2", "--memory", "1G", "--disk-size", "2G"];
+    const args = ["-d", "--name", NAME, "--image", "debian-bookworm", "--wait", "system", ...sizes];
+    const { code, stderr } = await home.run(["vm", "run", ...args]);
+    assert.equal(code, 0, stderr);
+  });
+
+  test("has what the specification names", async () => {
+    const tools = "systemctl sshd docker containerd git curl jq tmux ip less gcc g++ make pkg-config mise";
+    assert.equal(await guest(`for t in ${tools}; do command -v $t >/dev/null || echo no $t; done`), "");
+    assert.match(await guest("mise --version"), /^\d{4}\.\d+\.\d+ linux-x64/);
+    assert.equal(
+      await guest(
+        "cd /tmp; printf 'int main(void){return 7;}' >a.c; gcc a.c; code=0; ./a.out || code=$?; echo $code",
+      ),
+      "7",
+    );
+    assert.equal(
+      await guest("systemctl is-system-running; systemctl is-active docker.socket"),
+      "running\nactive",
+    );
+  });
+
+  test("has a server for ssh that takes keys only", async () => {
+    const effective = await guest("/usr/sbin/sshd -T");
+    for (const line of [
+      "permitrootlogin (without-password|prohibit-password)",
+      "pubkeyauthentication yes",
+      "passwordauthentication no",
+      "kbdinteractiveauthentication no",
+      "authorizedkeysfile /root/.ssh/authorized_keys",
+      "strictmodes yes",
+    ])
+      assert.match(effective, new RegExp(`^${line}$`, "m"));
+  });
+});
