@@ -82,7 +82,7 @@ describe("Firecracker on a host", { skip: kvmHostMissing }, async () => {
         mkdirSync(folder, { recursive: true });
         const path = join(folder, what.replaceAll(" ", "-"));
         make(path);
-        host.configure(home, path);
+        await host.configure(home, path);
         assert.match((await driverRow()).detail, words);
         await refused(words, /firecracker_bin/);
       });
@@ -90,7 +90,7 @@ describe("Firecracker on a host", { skip: kvmHostMissing }, async () => {
 
     test("refuses what it does not have, before anything is made", async () => {
       host.plan({});
-      host.configure(home);
+      await host.configure(home);
       for (const option of [["--nat"], ["--nested"], ["--net-rate", "10M"]]) {
         const ran = await home.run(["vm", "create", "--driver", "firecracker", ...option]);
         assert.notEqual(ran.code, 0);
@@ -107,7 +107,7 @@ describe("Firecracker on a host", { skip: kvmHostMissing }, async () => {
   ] as const) {
     test(`with a KVM that is ${look} is passed over, and refused when it is asked for`, async (t) => {
       t.after(() => home.run(["daemon", "stop"]));
-      host.configure(home);
+      await host.configure(home);
       assert.match((await driverRow(look)).detail, words);
       await refused(words, /use --driver qemu/, look);
     });

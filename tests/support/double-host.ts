@@ -1,11 +1,11 @@
 /** A home whose banger finds Firecracker on a host with KVM: the contract's double, on a host made for it. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { tscFrequency } from "../../src/vmm/qemu/arguments.ts";
-import { banger, type CommandResult } from "./command.ts";
+import { banger, type CommandResult, configureHome } from "./command.ts";
 import { type Installed, installDouble } from "./firecracker/install.ts";
 import type { Plan } from "./firecracker/plan.ts";
 import type { TestHome } from "./home.ts";
@@ -36,13 +36,9 @@ export class DoubleHost {
   }
 
   /** Writes the home's config.toml: the double, or another program, for Firecracker. */
-  configure(home: TestHome, program = this.#double.program): void {
-    const folder = join(home.path, ".config/banger");
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(
-      join(folder, "config.toml"),
-      `firecracker_bin = "${program}"\nqemu_bin = "${provingQemu(this.#folder)}"\n`,
-    );
+  configure(home: TestHome, program = this.#double.program): Promise<void> {
+    const qemu = provingQemu(this.#folder);
+    return configureHome(home.path, `firecracker_bin = "${program}"\nqemu_bin = "${qemu}"\n`);
   }
 
   /** A command on the host with KVM; a daemon that it starts is there, too. */

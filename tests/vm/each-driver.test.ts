@@ -33,15 +33,15 @@ const settings = {
   qemu: { driver: "qemu", begin: () => home.run(["daemon", "start"]) },
   firecracker: {
     driver: "firecracker",
-    begin: () => {
-      host.configure(home, real);
+    begin: async () => {
+      await host.configure(home, real);
       return home.run(["daemon", "start"]);
     },
   },
   "the double": {
     driver: "firecracker",
-    begin: () => {
-      host.configure(home);
+    begin: async () => {
+      await host.configure(home);
       return host.run(home, ["daemon", "start"]);
     },
   },
@@ -90,6 +90,16 @@ for (const [title, { driver, begin }] of Object.entries(settings)) {
       assert.match(logs.stdout, /on the console/);
       const { host_rss_bytes } = await vm.stats();
       assert.ok(host_rss_bytes > 0);
+    });
+
+    test("stands still while it is paused, and goes on", async () => {
+      const late = vm.exec(["sh", "-c", "sleep 1; echo awake"]);
+      await late.started;
+      assert.equal((await home.run(["vm", "pause", name])).code, 0);
+      assert.equal((await vm.refresh()).state, "paused");
+      assert.equal((await home.run(["vm", "resume", name])).code, 0);
+      assert.equal((await late).text, "awake\n");
+      assert.equal((await vm.refresh()).state, "running");
     });
 
     test("grows and is renamed while it runs", async () => {
@@ -148,7 +158,7 @@ for (const [title, { driver, begin }] of Object.entries(settings)) {
       const looks = new Set(["GET /", "GET /vm/config"]); // a later daemon's, and the disk's place
       assert.deepEqual(
         named.filter((call) => !looks.has(call)),
-        [...START, "PATCH /drives/state", ...START, ...START, ...START],
+        [...START, "PATCH /vm", "PATCH /vm", "PATCH /drives/state", ...START, ...START, ...START],
       );
       assert.deepEqual(
         calls.filter(({ status }) => status >= 300),
