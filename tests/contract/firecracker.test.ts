@@ -204,6 +204,44 @@ describe("the Firecracker driver", () => {
     });
   }
 
+  /** What makes a call after the start. */
+  const later: Partial<Record<CallName, (machine: Machine, it: Bed) => Promise<unknown>>> = {
+    "PATCH /vm": (machine) => machine.pause(),
+    "PUT /snapshot/create": async (machine, { spec }) => {
+      await machine.pause();
+      await machine.saveState(spec.directory, signal);
+    },
+    "PATCH /drives/{drive_id}": (machine) => machine.stateDiskResized(1024),
+    "PUT /snapshot/load": async (_, { spec, driver }) => {
+      const directory = `${spec.directory}-restored`;
+      mkdirSync(directory, { mode: 0o700 });
+      const disks = { ...spec.disks, state: join(directory, "state.ext4") };
+      try {
+        await driver.restore({ ...spec, directory, disks }, spec.directory, signal);
+      } finally {
+        assert.deepEqual(await leftProcesses(directory), [], "nothing may be left");
+      }
+    },
+  };
+  for (const [name, make] of Object.entries(later)) {
+    test(`${name}: a refusal is passed on word by word, and the machine lives; one that dies there is noticed`, async (t) => {
+      const refusing = await bed(t, { refuse: { [name]: "Firecracker says: not now" } });
+      const machine = await launched(refusing);
+      await assert.rejects(make(machine, refusing), {
+        code: "driver_failed",
+        message: /: Firecracker says: not now$/,
+      });
+      assert.equal(await machine.answers(), true);
+      await machine.kill();
+
+      const dying = await bed(t, { dieAt: name as CallName });
+      const mortal = await launched(dying);
+      await assert.rejects(make(mortal, dying), { code: "driver_failed" });
+      if (name === "PUT /snapshot/load") return; // that was another one
+      assert.equal((await mortal.exited).expected, false);
+    });
+  }
+
   for (const dieAt of ["start", "listening"] as const) {
     test(`one that dies at ${dieAt} fails the start with its last words`, async (t) => {
       const it = await bed(t, { dieAt });
