@@ -122,7 +122,7 @@ export class SnapshotService {
         work.report.stage("unpacking", path);
         const manifest = await unpackSnapshot(path, folder, work);
         const named = { ...manifest, id: newId("sn"), name: name ?? manifest.name };
-        snapshots.requireFree(checkName(named.name));
+        if (name === undefined) snapshots.requireFree(checkName(named.name));
         await verifyFiles(named, folder, work);
         return named;
       });
