@@ -9,6 +9,7 @@ import type { CatalogSource } from "../core/catalog-source.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
 import { parsePublicKey, publicKeyLine } from "../core/public-key.ts";
 import type { Work } from "../core/stage.ts";
+import { namedIfFull } from "../disk/free-space.ts";
 import { privateDirectory, writeFileAtomic } from "../host/files.ts";
 import { asHttpError, HttpClient, HttpError, readBody } from "../host/http.ts";
 import type { Paths } from "../host/paths.ts";
@@ -202,6 +203,8 @@ export async function fetchBundle(
     await download({ url: address, sha256, size }, downloads, target, http, work);
     work.report.stage("unpacking", name);
     return await readBundle(target, offer, folder, work.signal);
+  } catch (error) {
+    throw await namedIfFull(error, folder ?? downloads, `${offer.kind} ${name}`);
   } finally {
     await rm(target, { force: true });
   }

@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
-import { requireSpace } from "../disk/free-space.ts";
+import { namedIfFull, requireSpace } from "../disk/free-space.ts";
 import { privateDirectory } from "../host/files.ts";
 import { asHttpError, type HttpClient } from "../host/http.ts";
 
@@ -64,7 +64,8 @@ export async function download(
   } catch (error) {
     await rm(target, { force: true });
     work.signal.throwIfAborted();
-    if (error instanceof BangerError) throw error;
+    const named = await namedIfFull(error, folder, url);
+    if (named instanceof BangerError) throw named;
     throw BangerError.of("download_failed", { url, reason: asHttpError(error).message }, { cause: error });
   }
 }

@@ -27,3 +27,15 @@ export async function requireSpace(path: string, bytes: number, what: string): P
     path,
   });
 }
+
+/** What is told when a disk turns out to be full in the middle. */
+export async function fullDisk(path: string, what: string, cause: unknown): Promise<BangerError> {
+  const available = formatSize(await freeSpace(path));
+  return BangerError.of("no_space", { what, needed: "more", available, path }, { cause });
+}
+
+/** An error of writing below `path`: as `no_space` when the disk is full, else as it is. */
+export async function namedIfFull(error: unknown, path: string, what: string): Promise<unknown> {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOSPC" || code === "EDQUOT" ? fullDisk(path, what, error) : error;
+}

@@ -1,9 +1,7 @@
 /** Turns a tar archive into a read-only root filesystem, as an ordinary user. */
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
-import { BangerError } from "../core/errors.ts";
-import { formatSize } from "../core/units.ts";
-import { freeSpace } from "../disk/free-space.ts";
+import { fullDisk } from "../disk/free-space.ts";
 import { userNamespaces } from "../host/namespaces.ts";
 import { ProcessError, runFed } from "../host/run.ts";
 import { findTool } from "../host/tools.ts";
@@ -99,9 +97,6 @@ export async function writeSquashfs(
     await forgetRootTime(target);
   } catch (error) {
     if (!(error instanceof ProcessError) || !/No space left/.test(error.stderr)) throw error;
-    const path = dirname(target);
-    const available = formatSize(await freeSpace(path));
-    const params = { what: "the image", needed: "more", available, path };
-    throw BangerError.of("no_space", params, { cause: error });
+    throw await fullDisk(dirname(target), "the image", error);
   }
 }

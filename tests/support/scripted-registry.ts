@@ -44,9 +44,14 @@ export class ScriptedRegistry implements AsyncDisposable {
 
   /** A layer of entries. */
   async layerOf(entries: readonly Entry[]) {
+    return this.layer(Buffer.concat(await this.tar(entries)));
+  }
+
+  /** The tar of entries. */
+  async tar(entries: readonly Entry[]): Promise<Buffer[]> {
     const chunks: Buffer[] = [];
     for await (const chunk of tarOf(entries)) chunks.push(chunk);
-    return this.layer(Buffer.concat(chunks));
+    return chunks;
   }
 
   /** Adds a document under a tag. @returns its descriptor */

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { checkpoint } from "../../core/checkpoints.ts";
 import type { Work } from "../../core/stage.ts";
+import { namedIfFull } from "../../disk/free-space.ts";
 import { ContentStore } from "../../host/content-store.ts";
 import { SharedWork } from "../../host/shared-work.ts";
 import { decompressed, drain, unclosed } from "./decompress.ts";
@@ -62,7 +63,7 @@ export class LayerStore {
   /**
    * The layer, fetched when it is not here. Asked for twice at once it is fetched once.
    * @param onBytes hears how many bytes of the blob are there
-   * @throws DigestError | LayerError, and what `open` throws: then it can be gone on from
+   * @throws DigestError | LayerError | no_space, and what `open` throws: then it can be gone on from
    */
   async ensure(wanted: WantedLayer, work: Work, onBytes: (done: number) => void): Promise<Layer> {
     const known = await this.get(wanted.digest);
@@ -73,10 +74,14 @@ export class LayerStore {
     return (
       known ??
       this.#arrivals.run(wanted.digest, work, (shared) =>
-        this.#store.add(async (folder) => {
-          const manifest = await this.#receive(wanted, folder, shared.signal, onBytes);
-          return { digest: manifest.digest, manifest };
-        }),
+        this.#store
+          .add(async (folder) => {
+            const manifest = await this.#receive(wanted, folder, shared.signal, onBytes);
+            return { digest: manifest.digest, manifest };
+          })
+          .catch(async (error: unknown) => {
+            throw await namedIfFull(error, this.#store.folder, `layer sha256:${wanted.digest}`);
+          }),
       )
     );
   }

@@ -207,7 +207,7 @@ export class Registry implements Disposable {
   }
 
   async #pause(attempt: number, retryAfter: string | null, signal: AbortSignal): Promise<void> {
-    const asked = retryAfter !== null && /^\d{1,6}$/.test(retryAfter) ? Number(retryAfter) * 1000 : 0;
+    const asked = patienceOf(retryAfter ?? "");
     const usual = (this.#options.pauseMs ?? FIRST_PAUSE_MS) * 2 ** Math.max(0, attempt - 1);
     await setTimeout(Math.min(Math.max(asked, usual), MAX_PAUSE_MS), undefined, { signal });
   }
@@ -236,6 +236,13 @@ export class Registry implements Disposable {
   #refused(problem: string): BangerError {
     return BangerError.of("image_refused", { ref: familiarName(this.#reference), problem });
   }
+}
+
+/** Milliseconds that a Retry-After asks for: seconds or a date (RFC 9110, 10.2.3); 0 when it asks for nothing. */
+function patienceOf(retryAfter: string): number {
+  if (/^\d{1,6}$/.test(retryAfter)) return Number(retryAfter) * 1000;
+  const until = /GMT$/.test(retryAfter) ? Date.parse(retryAfter) : Number.NaN;
+  return Number.isNaN(until) ? 0 : Math.max(0, until - Date.now());
 }
 
 const ACCEPT = { accept: [...INDEX_TYPES, ...MANIFEST_TYPES].join(", ") };
