@@ -73,7 +73,9 @@ export class HttpClient implements Disposable {
     if (content !== undefined) headers["content-type"] = "application/x-www-form-urlencoded";
     const agent = secure ? await this.#secureAgent(url.host) : this.#plain;
     return new Promise((resolve, reject) => {
-      const outgoing = (secure ? httpsRequest : httpRequest)(url, { method, headers, agent, signal });
+      // The option holds while connecting, too: a host that is cut off answers nothing at all.
+      const options = { method, headers, agent, signal, timeout: this.#stallMs };
+      const outgoing = (secure ? httpsRequest : httpRequest)(url, options);
       let body: IncomingMessage | null = null;
       outgoing.setTimeout(this.#stallMs, () => {
         (body ?? outgoing).destroy(new HttpError(`nothing came for ${this.#stallMs / 1000} s`, true));

@@ -1,13 +1,15 @@
 /** Registries and disks that fail in the middle: survived or told, and what was kept is no poison. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { readdir } from "node:fs/promises";
+import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import type { ErrorBody } from "../../src/core/errors.ts";
 import { silent, type Work } from "../../src/core/stage.ts";
-import { run } from "../../src/host/run.ts";
+import { open, run } from "../../src/host/run.ts";
 import type { RegistryOptions } from "../../src/images/oci/registry.ts";
 import { ImageStore } from "../../src/images/store.ts";
 import { ScriptedRegistry } from "../support/scripted-registry.ts";
@@ -231,6 +233,25 @@ describe("a registry that", () => {
     assert.equal(asked, 2);
     registry.intercept = (_, reply, url) => url.pathname !== "/v2/" && !!reply.writeHead(403).end();
     await assert.rejects(store.ensure(ref, work), { code: "registry_denied" });
+  });
+});
+
+test("a host that does not even connect is given up as one that stalls", async (t) => {
+  // Its queue of connections is full, and it takes none out of it.
+  const listener = `require("node:net").createServer().listen({ port: 0, host: "127.0.0.1", backlog: 1 }, function () {
+    process.stdout.write(String(this.address().port), () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0));
+  });`;
+  const abort = new AbortController();
+  t.after(() => abort.abort());
+  const { stdout } = open(process.execPath, ["-e", listener], { signal: abort.signal });
+  const [port] = (await once(stdout, "data")) as [Buffer];
+  const waiting = Array.from({ length: 6 }, () => connect(Number(port), "127.0.0.1").on("error", () => {}));
+  t.after(() => waiting.forEach((socket) => void socket.destroy()));
+  await once(waiting[1] as Socket, "connect");
+  const { store } = await setting(t);
+  await assert.rejects(store.ensure(`127.0.0.1:${port}/test/image:1`, work), {
+    code: "registry_unreachable",
+    message: /nothing came for 0.2 s/,
   });
 });
 

@@ -11,13 +11,13 @@ export default define({
   },
   examples: [
     [
-      "banger image publish debian-slim --to ./published --key team.key",
+      "banger image publish debian-slim --as company --to ./published --key team.key",
       "makes the catalog, or brings it up to date",
     ],
     ["banger image publish team/app:1 --as app --to ./published --key team.key", "under another name"],
   ],
   details:
-    "Any static web server can hand the folder out: rclone copy ./published remote:bucket (docs/catalog.md).",
+    "A recipe's own name means the recipe, whatever catalogs say: give such an image another with --as.\nAny static web server can hand the folder out: rclone copy ./published remote:bucket (docs/catalog.md).",
   handler: ({ args: [name = ""], options }, context) =>
     publish(context, ({ images }) => images, name, options),
   render: renderPublished,

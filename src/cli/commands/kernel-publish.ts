@@ -17,7 +17,7 @@ export default define({
     ],
   ],
   details:
-    "Any static web server can hand the folder out: rclone copy ./published remote:bucket (docs/catalog.md).",
+    "debian-cloud means Debian's own, whatever catalogs say: give it another name with --as.\nAny static web server can hand the folder out: rclone copy ./published remote:bucket (docs/catalog.md).",
   handler: ({ args: [name = ""], options }, context) =>
     publish(context, ({ kernels }) => kernels, name, options),
   render: renderPublished,
