@@ -68,8 +68,7 @@ export class Catalogs {
           return { url: source.url, catalog: await this.#fetch(source, work), problem: null };
         } catch (error) {
           work.signal.throwIfAborted();
-          const kept = await this.#kept(source).catch(() => null);
-          return { url: source.url, catalog: kept, problem: asBangerError(error) };
+          return { url: source.url, catalog: await this.#kept(source), problem: asBangerError(error) };
         }
       }),
     );
@@ -77,13 +76,11 @@ export class Catalogs {
 
   /** All catalogs as they were last fetched; asks nobody. */
   async known(): Promise<CatalogState[]> {
-    const states = this.#options.sources().map(async (source): Promise<CatalogState> => {
-      const nothing = { url: source.url, catalog: null };
-      return this.#kept(source).then(
-        (catalog) => ({ ...nothing, catalog, problem: null }),
-        (error) => ({ ...nothing, problem: asBangerError(error) }),
-      );
-    });
+    const states = this.#options.sources().map(async (source) => ({
+      url: source.url,
+      catalog: await this.#kept(source),
+      problem: null,
+    }));
     return Promise.all(states);
   }
 
@@ -158,7 +155,7 @@ export class Catalogs {
     return catalog;
   }
 
-  /** As it was last fetched; null when it never was, or was by another key. @throws what is wrong with it */
+  /** As it was last fetched; null when it never was, or would not be accepted any more: another key, a newer one was seen. */
   async #kept(source: CatalogSource): Promise<Catalog | null> {
     const file = this.#file(source);
     const [bytes, signature] = await Promise.all(
