@@ -9,7 +9,7 @@ import type { BenchHome } from "./setting.ts";
 const N = 15;
 const MANY = 100;
 const TARGET = 1.2;
-const SHARED = [".local/state/banger/images", ".local/state/banger/kernels", ".cache/banger"];
+const SHARED = [".local/state/banger/images", ".local/state/banger/kernels"];
 
 /** `vm list -a` where there are a hundred stopped VMs against one where there is one, each with its own daemon. */
 export async function benchList(home: BenchHome): Promise<Row[]> {

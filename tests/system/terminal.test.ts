@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, describe, test } from "node:test";
-import { LAUNCHER } from "../support/command.ts";
+import { configureHome, LAUNCHER } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
+import { settled } from "../support/soundness.ts";
 import { Terminal } from "../support/terminal.ts";
 
+const SMALL = "--vcpu 1 --memory 256M --disk-size 256M";
 const PROMPT = /root@term:\S*# ?/;
 
 describe("a shell in a VM", async () => {
@@ -16,14 +18,14 @@ describe("a shell in a VM", async () => {
     assert.equal(result.code, 0, result.stderr);
   });
 
-  /** A terminal in which the shell runs, between two records of how the terminal is set. */
-  const open = async (after = "", command = "vm exec term") => {
+  /** A terminal in which the shell (or another command) runs, between two records of how the terminal is set. */
+  const open = async (after = "", command = "vm exec term", ready = PROMPT) => {
     const settings = (name: string) => `stty -g >${join(home.path, name)}`;
     // Its process id first: `exec` keeps it.
     const shell = `sh -c 'echo $$ >${join(home.path, "pid")}; exec ${LAUNCHER} ${command}'${after}`;
     const line = `${settings("before")}; ${shell}; echo "code=$?"; ${settings("after")}; echo over; cat`;
     const terminal = new Terminal(line, home.env, { columns: 100, rows: 30 });
-    await terminal.until(PROMPT).catch(async (error) => {
+    await terminal.until(ready).catch(async (error) => {
       await terminal[Symbol.asyncDispose]();
       throw error;
     });
@@ -147,11 +149,77 @@ describe("a shell in a VM", async () => {
     assert.match(none.stderr, /no command runs that was left/);
   });
 
-  test("that loses its daemon gives the terminal back and says why", async () => {
-    await using terminal = await open();
-    await home.killDaemon();
-    await terminal.until(/connection to the daemon was lost/);
-    await terminal.until(/code=125/);
+  test("of vm run is left by keys, and the VM and the shell stay", async () => {
+    {
+      const keys = "--detach-keys ctrl-p,ctrl-q";
+      await using terminal = await open("", `vm run --name left ${SMALL} ${keys}`, /root@left:\S*# ?/);
+      terminal.type("kept=$((6*7))\r");
+      await terminal.until(/root@left:\S*# ?/);
+      terminal.type("\x10\x11");
+      await terminal.until(/banger vm attach left \d+/);
+      await terminal.until(/left runs on/);
+      await terminal.until(/code=0\r?\n/);
+      await restored(terminal);
+    }
+    await using terminal = await open("", "vm attach left", /root@left:\S*# ?/);
+    terminal.type("echo is=$kept; exit 7\r");
+    await terminal.until(/is=42/);
+    await terminal.until(/code=7\r?\n/);
+    await restored(terminal);
+    await home.run(["vm", "stop", "--force", "left"]);
+    assert.equal((await home.run(["vm", "run", "--rm", "--detach-keys", "x"])).code, 2);
+  });
+
+  test("vm stats --watch draws in the same place until Ctrl-C", async () => {
+    await configureHome(home.path, 'stats_interval = "300ms"\n');
+    await using terminal = await open("", "vm stats --watch", /NAME +CPU/);
+    for (let times = 0; times < 2; times++) await terminal.until(/^term +\d[\s\S]*NAME +CPU/m);
+    terminal.type("\x03");
+    await terminal.until(/code=(0|130)\r?\n/);
     await restored(terminal);
   });
+
+  test("vm prune shows what would go and deletes it after a yes, and only then", async () => {
+    const names = async () =>
+      (JSON.parse((await home.run(["vm", "list", "-a", "--json"])).stdout) as { name: string }[]).map(
+        ({ name }) => name,
+      );
+    for (const [answer, code] of [
+      ["\x03", 130],
+      ["n", 0],
+      ["\r", 0], // no is what is offered
+    ] as const) {
+      await using terminal = await open("", "vm prune", /^left +stopped [\s\S]*Delete this VM/m);
+      terminal.type(answer);
+      await terminal.until(new RegExp(`code=${code}\\r?\\n`));
+      await restored(terminal);
+      assert.deepEqual((await names()).sort(), ["left", "term"]);
+    }
+    await using terminal = await open("", "vm prune", /Delete this VM/);
+    terminal.type("y");
+    await terminal.until(/left deleted/);
+    await terminal.until(/code=0\r?\n/);
+    await restored(terminal);
+    assert.deepEqual(await names(), ["term"]);
+  });
+
+  for (const [command, says, code] of [
+    ["vm exec term", /connection to the daemon was lost/, 125],
+    ["vm ssh term", /connection/i, 255],
+    [`vm run --rm --name lost ${SMALL}`, /connection to the daemon was lost/, 125],
+  ] as const) {
+    test(`${command}: a shell that loses its daemon gives the terminal back and says why`, async () => {
+      await using terminal = await open("", command, /root@(term|lost):\S*# ?/);
+      await home.killDaemon();
+      await terminal.until(says);
+      await terminal.until(new RegExp(`code=${code}\\r?\\n`));
+      await restored(terminal);
+      const banger = await home.connect();
+      await settled(banger);
+      assert.deepEqual(
+        (await banger.list()).map(({ name }) => name),
+        ["term"],
+      );
+    });
+  }
 });
