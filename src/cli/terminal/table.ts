@@ -1,7 +1,8 @@
 /** Aligned tables and field lists. */
 import { stripVTControlCharacters } from "node:util";
 
-const width = (text: string) => [...stripVTControlCharacters(text)].length;
+const PLAIN = /^[ -~]*$/;
+const width = (text: string) => (PLAIN.test(text) ? text.length : [...stripVTControlCharacters(text)].length); // nearly every cell is plain
 const pad = (text: string, to: number) => text + " ".repeat(Math.max(0, to - width(text)));
 
 /** Columns as wide as their widest cell; no spaces at the ends of lines. */
