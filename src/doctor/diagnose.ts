@@ -1,10 +1,11 @@
 /**
  * `banger doctor`: whether this host has what banger needs. Read-only: starts no daemon, makes no folder, migrates nothing.
  */
-import { homedir } from "node:os";
+
 import { type Config, parseConfig } from "../core/config.ts";
 import { readConfig } from "../host/config-file.ts";
 import type { Paths } from "../host/paths.ts";
+import { homeFolder } from "../host/paths.ts";
 import { KernelStore } from "../kernels/store.ts";
 import type { Driver } from "../vmm/driver.ts";
 import { makeDrivers } from "../vmm/drivers.ts";
@@ -34,7 +35,7 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
     guarded("database", () => checkDatabase(paths)),
     guarded("configuration", () => checkConfiguration(paths)),
     guarded("ssh key", () => checkSshKey(paths, config)),
-    guarded("ssh include", () => checkSshInclude(paths, process.env.HOME ?? homedir())),
+    guarded("ssh include", () => checkSshInclude(paths, homeFolder())),
     guarded("VM defaults", async () => checkDefaults(config)),
     guarded("kernel", () => checkKernel(paths, config.default_kernel)),
     guarded("image", () => checkImage(paths, config.default_image, undefined, config.catalogs)),

@@ -2,13 +2,14 @@
  * HTTP for registries and catalogs: redirects that never carry credentials to another host nor leave TLS, answers that may stall for
  * a bounded time, certificates of the system, of Node and of Docker's and Podman's certs.d.
  */
+
 import { readdir, readFile } from "node:fs/promises";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { getCACertificates } from "node:tls";
 import { isLoopback } from "../core/loopback.ts";
+import { homeFolder } from "./paths.ts";
 
 const MAX_REDIRECTS = 5;
 
@@ -118,7 +119,7 @@ async function makeSecureAgent(host: string): Promise<HttpsAgent> {
 
 /** Authorities that the user trusts for one registry, where Docker and Podman look for them. */
 async function certsFor(host: string): Promise<string[]> {
-  const config = process.env.XDG_CONFIG_HOME ?? join(process.env.HOME ?? homedir(), ".config");
+  const config = process.env.XDG_CONFIG_HOME ?? join(homeFolder(), ".config");
   const folders = [join(config, "containers/certs.d"), "/etc/containers/certs.d", "/etc/docker/certs.d"];
   const found = folders.map(async (folder) => {
     const names = await readdir(join(folder, host)).catch(() => [] as string[]);

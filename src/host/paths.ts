@@ -5,7 +5,7 @@
  *     cache/   what can be made again: downloads, disk templates, initramfs files, the agent binary
  *     config/  config.toml, written by the user only
  */
-import { homedir } from "node:os";
+import { userInfo } from "node:os";
 import { isAbsolute, join } from "node:path";
 
 export interface Paths {
@@ -16,9 +16,14 @@ export interface Paths {
   readonly run: string;
 }
 
+/** The user's home: HOME, or the system's record when that is empty or relative (os.homedir() would believe it). */
+export function homeFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return env.HOME && isAbsolute(env.HOME) ? env.HOME : userInfo().homedir;
+}
+
 /** Resolves the folders from the environment; creates nothing. Relative XDG values are ignored, as the standard asks. */
 export function resolvePaths(env: NodeJS.ProcessEnv = process.env): Paths {
-  const home = env.HOME && isAbsolute(env.HOME) ? env.HOME : homedir();
+  const home = homeFolder(env);
   const base = (name: string, fallback: string) => {
     const value = env[name];
     return join(value && isAbsolute(value) ? value : join(home, fallback), "banger");

@@ -1,10 +1,11 @@
 /** The ssh key that opens banger's guests: one of its own, made on first need, or the user's (`ssh_key_path`). */
+
 import { readFile, rename, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { BangerError } from "../core/errors.ts";
 import { exists, privateDirectory, temporaryName } from "./files.ts";
 import type { Paths } from "./paths.ts";
+import { homeFolder } from "./paths.ts";
 import { ProcessError, run } from "./run.ts";
 import { findTool } from "./tools.ts";
 
@@ -14,7 +15,7 @@ export const sshFolder = (paths: Paths) => join(paths.state, "ssh");
 /** Where the private key is, or will be: `configured` with `~/` expanded, else banger's own. */
 export function sshKeyFile(paths: Paths, configured: string | undefined): string {
   if (configured === undefined) return join(sshFolder(paths), "id_ed25519");
-  return configured.startsWith("~/") ? join(process.env.HOME ?? homedir(), configured.slice(2)) : configured;
+  return configured.startsWith("~/") ? join(homeFolder(), configured.slice(2)) : configured;
 }
 
 /**

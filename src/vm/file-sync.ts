@@ -1,7 +1,7 @@
 /** Host files that every guest gets at each start: `[[file_sync]]` of config.toml (spec 3.3). */
+
 import { constants } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { homedir } from "node:os";
 import { posix } from "node:path";
 import { Readable } from "node:stream";
 import { pack } from "../archive/pack.ts";
@@ -9,6 +9,7 @@ import { BangerError } from "../core/errors.ts";
 import type { FileSync } from "../core/file-sync.ts";
 import type { Work } from "../core/stage.ts";
 import { type GuestSession, makeDirectory, writeArchive, writeFile } from "../guest/index.ts";
+import { homeFolder } from "../host/paths.ts";
 
 interface Guest {
   readonly session: GuestSession;
@@ -24,7 +25,7 @@ export async function syncFiles(
   session: GuestSession,
   entries: readonly FileSync[],
   { report, signal }: Work,
-  home: string = homedir(),
+  home: string = homeFolder(),
 ): Promise<void> {
   for (const [index, entry] of entries.entries()) {
     try {

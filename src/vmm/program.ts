@@ -1,8 +1,10 @@
 /** A monitor's program: as config.toml names it, else on PATH. Refusals say what is wrong with it. */
+
 import { constants } from "node:fs";
 import { access, open, stat } from "node:fs/promises";
-import { arch, homedir } from "node:os";
+import { arch } from "node:os";
 import { join } from "node:path";
+import { homeFolder } from "../host/paths.ts";
 import { findTool } from "../host/tools.ts";
 
 export type FoundProgram =
@@ -26,7 +28,7 @@ export async function findProgram(
     const fix = `install it, or name it in config.toml: ${key} = "/path/to/${name}"`;
     return path === null ? { path, problem: `${name} is not installed`, fix } : checked(path, fix);
   }
-  const path = configured.startsWith("~/") ? join(homedir(), configured.slice(2)) : configured;
+  const path = configured.startsWith("~/") ? join(homeFolder(), configured.slice(2)) : configured;
   return checked(path, `correct ${key} in config.toml`);
 }
 

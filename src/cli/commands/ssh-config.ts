@@ -1,6 +1,6 @@
-import { homedir, userInfo } from "node:os";
+import { userInfo } from "node:os";
 import { BangerError } from "../../core/errors.ts";
-import { resolvePaths } from "../../host/paths.ts";
+import { homeFolder, resolvePaths } from "../../host/paths.ts";
 import { sshConfigFile } from "../../host/ssh-config.ts";
 import {
   type IncludeState,
@@ -47,7 +47,7 @@ export default define({
       });
     }
     const path = sshConfigFile(resolvePaths(context.env));
-    const home = context.env.HOME ?? homedir();
+    const home = homeFolder(context.env);
     let changed = false;
     if (options.uninstall) {
       changed = await uninstallInclude(home);

@@ -2,11 +2,12 @@
  * What the user's `docker login` or `podman login` left (containers-auth.json(5), docker's config.json) and credential
  * helpers. Read anew for each use, never written, never logged: nothing here goes into an error's text.
  */
+
 import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { BangerError } from "../../core/errors.ts";
+import { homeFolder } from "../../host/paths.ts";
 import { ProcessError, run } from "../../host/run.ts";
 
 export type Credentials =
@@ -51,7 +52,7 @@ export async function findCredentials(
 }
 
 function authFiles(env: NodeJS.ProcessEnv): string[] {
-  const home = env.HOME ?? homedir();
+  const home = homeFolder(env);
   return [
     env.REGISTRY_AUTH_FILE,
     env.XDG_RUNTIME_DIR && join(env.XDG_RUNTIME_DIR, "containers/auth.json"),

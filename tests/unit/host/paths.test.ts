@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { userInfo } from "node:os";
 import { test } from "node:test";
 import {
   configFile,
@@ -51,4 +52,9 @@ test("relative and empty values are ignored, as the standard asks", () => {
 test("without a home the system's record of it is used", () => {
   for (const HOME of [undefined, "", "relative"])
     assert.match(resolvePaths({ HOME }).state, /^\/.*\/\.local\/state\/banger$/);
+});
+
+test("an empty or a relative HOME is not believed", () => {
+  const real = `${userInfo().homedir}/.cache/banger`;
+  for (const HOME of ["", "here"]) assert.equal(resolvePaths({ HOME }).cache, real);
 });
