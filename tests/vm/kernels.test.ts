@@ -48,7 +48,7 @@ describe("kernels", async () => {
     );
   });
 
-  test("the generic kernel boots without modules, has what systemd and Docker need, and is quick to init", async (t) => {
+  test("the generic kernel boots without modules and has what systemd and Docker need", async (t) => {
     if (!GENERIC) return t.skip("BANGER_TEST_GENERIC names no folder that kernels/generic/build.sh made");
     const banger = await home.connect();
     await banger.kernels.import("generic", { from: GENERIC });
@@ -62,6 +62,6 @@ describe("kernels", async () => {
     const { code, stderr } = await vm.exec(["sh", "-xc", NEEDED]);
     assert.equal(code, 0, stderr.toString().slice(-1000));
     await vm.stop();
-    assert.match((await vm.refresh()).reason ?? "", /^$|powered|stopped/);
+    assert.equal(vm.state, "stopped");
   });
 });
