@@ -127,7 +127,8 @@ describe("an image of a registry", { skip: await registriesMissing() }, async ()
       assert.match(monitors, new RegExp(`images/${digest}/rootfs\\.squashfs`));
     }
     const refused = await home.run(["image", "delete", "copy:1"]);
-    assert.deepEqual([refused.code, /used by one, two/.test(refused.stderr)], [1, true]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /used by (one, two|two, one)/); // whichever was made first
     assert.equal((await home.run(["vm", "delete", "one", "two"])).code, 0);
     assert.equal((await home.run(["image", "delete", "copy:1"])).code, 0);
   });

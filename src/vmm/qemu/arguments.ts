@@ -58,7 +58,7 @@ export function qemuArguments(
     // Nobody connected: what the guest sends is lost. Who connects (src/network/nat.ts) carries the frames; QEMU itself stays in
     // its jail without one. Frames of 64 KiB, because each costs the same.
     ...["-netdev", `stream,id=net,server=on,addr.type=unix,addr.path=${SOCKETS.net}`],
-    ...["-device", "virtio-net-device,netdev=net,host_mtu=65520"],
+    ...["-device", "virtio-net-device,netdev=net,host_mtu=65520,guest_announce=off"],
     // Nobody connected: QEMU drops console output, so a guest never waits and the host's disk is never filled.
     ...listener("console", SOCKETS.console),
     ...["-serial", "chardev:console"],
