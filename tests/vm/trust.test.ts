@@ -9,14 +9,14 @@ const TRUSTED = "/etc/banger/host-ca.pem";
 const BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
 
 describe("certificate authorities of this host", { skip: await otherMachineMissing() }, async () => {
-  const home = await makeHome();
   let other: OtherMachine;
+  after(() => other.remove()); // before the home is taken down: its certificate lies there
+  const home = await makeHome();
 
   before(async () => {
     other = await startOtherMachine(home.path);
     home.env.NODE_EXTRA_CA_CERTS = other.certificate ?? "";
   });
-  after(() => other.remove());
 
   const banger = async (...args: string[]) => {
     const { code, stderr, stdout } = await home.run(args);
