@@ -23,6 +23,7 @@ interface Running {
 export class Nats {
   readonly #surroundings: NatSurroundings;
   readonly #running = new Map<string, Running>();
+  readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor(surroundings: NatSurroundings) {
     this.#surroundings = surroundings;
@@ -32,13 +33,13 @@ export class Nats {
   async start(id: string, rate: RateLimit | null): Promise<string | null> {
     const running: Running = { rate, restarts: [], problem: null };
     this.#running.set(id, running);
-    await this.#begin(id, running);
+    await this.#inTurn(id, () => this.#begin(id, running));
     return running.problem;
   }
 
   /** Goes on with what a former daemon started, or starts it anew. */
   async restore(id: string, rate: RateLimit | null): Promise<void> {
-    const found = await adoptNat(this.#surroundings.folderOf(id));
+    const found = await this.#inTurn(id, () => adoptNat(this.#surroundings.folderOf(id)));
     if (!found) return void (await this.start(id, rate));
     const running: Running = { rate, restarts: [], problem: null };
     this.#running.set(id, running);
@@ -48,7 +49,7 @@ export class Nats {
   /** Takes a VM its way out, also one that only its folder knows of. */
   async stop(id: string): Promise<void> {
     this.#running.delete(id);
-    await endNat(this.#surroundings.folderOf(id));
+    await this.#inTurn(id, () => endNat(this.#surroundings.folderOf(id)));
   }
 
   /** Why a VM that should have a way out has none; null when it has one. */
@@ -56,13 +57,25 @@ export class Nats {
     return this.#running.get(id)?.problem ?? null;
   }
 
+  /** One after the other for each VM, in the order asked for: all of it works on the same files. */
+  #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(id) ?? Promise.resolve()).then(work);
+    const over = turn
+      .catch(() => {}) // told to whoever asked
+      .then(() => {
+        if (this.#turns.get(id) === over) this.#turns.delete(id);
+      });
+    this.#turns.set(id, over);
+    return turn;
+  }
+
   async #begin(id: string, running: Running): Promise<void> {
+    if (this.#running.get(id) !== running) return; // stopped before its turn came
     try {
       const guard = await this.#surroundings.guard();
       const nat = await startNat(this.#surroundings.folderOf(id), guard, running.rate);
       running.problem = null;
-      if (this.#running.get(id) === running) this.#follow(id, running, nat);
-      else await endNat(this.#surroundings.folderOf(id)); // stopped meanwhile
+      this.#follow(id, running, nat);
     } catch (error) {
       running.problem = (error as Error).message;
       this.#surroundings.warn({ vm: id, problem: running.problem }, "a VM has no way out");
@@ -79,7 +92,7 @@ export class Nats {
         "a VM's way out ended by itself",
       );
       running.problem = "it ended by itself, again and again; banger vm set --nat off and on starts it anew";
-      if (running.restarts.push(now) <= RESTARTS) await this.#begin(id, running);
+      if (running.restarts.push(now) <= RESTARTS) await this.#inTurn(id, () => this.#begin(id, running));
     });
   }
 }

@@ -13,6 +13,7 @@ export async function deleteVm(context: VmContext, vm: { readonly id: string }, 
   checkpoint("delete.recorded");
   const live = context.live.get(vm.id);
   if (live) {
+    await context.nats.stop(vm.id); // before what it serves: else it is started again, in a folder that is going
     await live.kill();
     context.live.remove(live);
   }
