@@ -66,7 +66,7 @@ describe("a workspace", async () => {
     await vm.exec(["sh", "-c", "head -c 3000000 /dev/urandom >/root/repo/noise"]);
     const device = await home.run(["vm", "workspace", "export", "agent", "--quiet", "-o", "/dev/full"]);
     assert.equal(device.code, 1);
-    assert.match(device.stderr, /\/dev\/full could not be written: .*no space left/i);
+    assert.match(device.stderr, /\/dev\/full cannot be written: .*no space left/i);
     assert.ok(statSync("/dev/full").isCharacterDevice(), "a device stays one");
     if (process.getuid?.() === 0) {
       const small = join(home.path, "small");
@@ -83,7 +83,7 @@ describe("a workspace", async () => {
           join(small, "p"),
         ]);
         assert.equal(full.code, 1);
-        assert.match(full.stderr, /could not be written: .*no space left/i);
+        assert.match(full.stderr, /cannot be written: .*no space left/i);
         assert.deepEqual(readdirSync(small), []);
       } finally {
         spawnSync("sh", ["-c", 'umount "$1"', "sh", small]);
