@@ -9,6 +9,7 @@ import { bundleInto, type CheckBundle, publish } from "../catalog/publish.ts";
 import { verifyAll } from "../catalog/verify.ts";
 import { BangerError } from "../core/errors.ts";
 import { silent } from "../core/stage.ts";
+import { Turns } from "../core/turns.ts";
 import { checkImageBundle, imageBundle, isIntact } from "../images/bundle.ts";
 import { checkKernelBundle, isKernelIntact, kernelBundle } from "../kernels/bundle.ts";
 import type { VmContext } from "../vm/context.ts";
@@ -23,12 +24,7 @@ export function catalogHandlers(
 ): Pick<Handlers, keyof typeof catalogsRoutes> {
   const { images, kernels, catalogs } = context;
   /** Two publications into one folder at once would lose one of the entries. */
-  let publishing: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = publishing.then(work);
-    publishing = result.catch(() => {});
-    return result;
-  };
+  const turns = new Turns();
   const contentOf = async (request: MakeBundle & { kernel?: string | undefined }): Promise<BundleContent> => {
     const { kind, name, as, kernel } = request;
     if (kind === "kernel") {
@@ -84,7 +80,7 @@ export function catalogHandlers(
       const facts = { distro, kernel: kernelOf(content), description };
       return operations.start("publish", body.name, (work) =>
         context.supplies.use(() =>
-          inTurn(async () => {
+          turns.run("publish", async () => {
             const { serial, changed, entry } = await publish(folder, content, facts, key, CHECKS[kind], work);
             const { name, url: file, sha256, size } = entry;
             return { published: { name, serial, changed, file, sha256, size_bytes: size } };

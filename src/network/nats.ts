@@ -1,5 +1,6 @@
 /** NAT of all VMs that have it: started, followed, started again when it ends by itself, ended with the VM. */
 import type { RateLimit } from "../core/rate-limit.ts";
+import { Turns } from "../core/turns.ts";
 import { adoptNat, endNat, type Nat, startNat } from "./nat.ts";
 
 /** How often it is started again within a minute before that is given up. */
@@ -23,7 +24,8 @@ interface Running {
 export class Nats {
   readonly #surroundings: NatSurroundings;
   readonly #running = new Map<string, Running>();
-  readonly #turns = new Map<string, Promise<unknown>>();
+  /** For each VM: all of it works on the same files. */
+  readonly #turns = new Turns();
 
   constructor(surroundings: NatSurroundings) {
     this.#surroundings = surroundings;
@@ -33,13 +35,13 @@ export class Nats {
   async start(id: string, rate: RateLimit | null): Promise<string | null> {
     const running: Running = { rate, restarts: [], problem: null };
     this.#running.set(id, running);
-    await this.#inTurn(id, () => this.#begin(id, running));
+    await this.#turns.run(id, () => this.#begin(id, running));
     return running.problem;
   }
 
   /** Goes on with what a former daemon started, or starts it anew. */
   async restore(id: string, rate: RateLimit | null): Promise<void> {
-    const found = await this.#inTurn(id, () => adoptNat(this.#surroundings.folderOf(id)));
+    const found = await this.#turns.run(id, () => adoptNat(this.#surroundings.folderOf(id)));
     if (!found) return void (await this.start(id, rate));
     const running: Running = { rate, restarts: [], problem: null };
     this.#running.set(id, running);
@@ -49,24 +51,12 @@ export class Nats {
   /** Takes a VM its way out, also one that only its folder knows of. */
   async stop(id: string): Promise<void> {
     this.#running.delete(id);
-    await this.#inTurn(id, () => endNat(this.#surroundings.folderOf(id)));
+    await this.#turns.run(id, () => endNat(this.#surroundings.folderOf(id)));
   }
 
   /** Why a VM that should have a way out has none; null when it has one. */
   problem(id: string): string | null {
     return this.#running.get(id)?.problem ?? null;
-  }
-
-  /** One after the other for each VM, in the order asked for: all of it works on the same files. */
-  #inTurn<T>(id: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#turns.get(id) ?? Promise.resolve()).then(work);
-    const over = turn
-      .catch(() => {}) // told to whoever asked
-      .then(() => {
-        if (this.#turns.get(id) === over) this.#turns.delete(id);
-      });
-    this.#turns.set(id, over);
-    return turn;
   }
 
   async #begin(id: string, running: Running): Promise<void> {
@@ -92,7 +82,7 @@ export class Nats {
         "a VM's way out ended by itself",
       );
       running.problem = "it ended by itself, again and again; banger vm set --nat off and on starts it anew";
-      if (running.restarts.push(now) <= RESTARTS) await this.#inTurn(id, () => this.#begin(id, running));
+      if (running.restarts.push(now) <= RESTARTS) await this.#turns.run(id, () => this.#begin(id, running));
     });
   }
 }

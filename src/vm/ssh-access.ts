@@ -1,4 +1,5 @@
 /** What lets ssh into VMs: the key that guests are given, banger's ssh configuration, the host keys that were seen. */
+import { Turns } from "../core/turns.ts";
 import { forgetHosts } from "../host/known-hosts.ts";
 import type { Paths } from "../host/paths.ts";
 import { HOST_SUFFIX, writeSshConfig } from "../host/ssh-config.ts";
@@ -20,7 +21,7 @@ export class SshAccess {
   readonly #keyPath: () => string | undefined;
   readonly #vms: Records;
   readonly #log: Log;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   /** @param keyPath `ssh_key_path` as it is now */
   constructor(paths: Paths, keyPath: () => string | undefined, vms: Records, log: Log) {
@@ -32,7 +33,7 @@ export class SshAccess {
 
   /** The public key for guests; made on first need. Null without ssh on the host. @throws ssh_key_unusable */
   publicKey(): Promise<string | null> {
-    return this.#inTurn(() => sshPublicKey(this.#paths, this.#keyPath()));
+    return this.#turns.run("ssh", () => sshPublicKey(this.#paths, this.#keyPath()));
   }
 
   /**
@@ -53,14 +54,8 @@ export class SshAccess {
   }
 
   async #quietly(work: () => Promise<void>): Promise<void> {
-    await this.#inTurn(work).catch((error: unknown) => {
+    await this.#turns.run("ssh", work).catch((error: unknown) => {
       this.#log.warn({ err: error }, "ssh's configuration could not be written");
     });
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work, work);
-    this.#turn = done.catch(() => {});
-    return done;
   }
 }
