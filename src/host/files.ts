@@ -73,6 +73,16 @@ async function syncPath(path: string): Promise<void> {
   }
 }
 
+/** For an export, which never replaces. @param what may be made there @throws invalid_argument when something is at `path` */
+export async function requireAbsent(path: string, what: string): Promise<void> {
+  if (!(await exists(path))) return;
+  throw BangerError.of("invalid_argument", {
+    what: "export",
+    problem: `'${path}' exists already`,
+    accepted: `name a ${what} that does not exist yet`,
+  });
+}
+
 /** True when something is at `path` (symlinks followed). */
 export async function exists(path: string): Promise<boolean> {
   return stat(path).then(

@@ -14,7 +14,7 @@ import { END, memberHeader, paddingAfter, storedSize } from "../archive/writer.t
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { dataExtents, widened } from "../disk/extents.ts";
-import { publishFile } from "../host/files.ts";
+import { publishFile, requireAbsent } from "../host/files.ts";
 import { FILE_NAME, isComplete, Manifest } from "./manifest.ts";
 import { MANIFEST_FILE } from "./store.ts";
 
@@ -35,13 +35,7 @@ export async function exportSnapshot(
   target: string,
   work: Work,
 ): Promise<void> {
-  if (await stat(target).catch(() => null)) {
-    throw BangerError.of("invalid_argument", {
-      what: "export",
-      problem: `'${target}' exists already`,
-      accepted: "name a file that does not exist yet",
-    });
-  }
+  await requireAbsent(target, "file");
   work.report.stage("exporting", manifest.name);
   try {
     await publishFile(target, (temporary) =>

@@ -9,7 +9,7 @@ import { createGzip } from "node:zlib";
 import { END, memberHeader, paddingAfter } from "../../archive/writer.ts";
 import { BangerError } from "../../core/errors.ts";
 import type { Work } from "../../core/stage.ts";
-import { publishFile } from "../../host/files.ts";
+import { publishFile, requireAbsent } from "../../host/files.ts";
 import { open, ProcessError } from "../../host/run.ts";
 import { requireTool } from "../../host/tools.ts";
 import type { Image } from "../manifest.ts";
@@ -33,13 +33,7 @@ export async function exportImage(
   work: Work,
 ): Promise<void> {
   await requireTool("sqfs2tar");
-  if (await stat(target).catch(() => null)) {
-    throw BangerError.of("invalid_argument", {
-      what: "export",
-      problem: `'${target}' exists already`,
-      accepted: "name a file or folder that does not exist yet",
-    });
-  }
+  await requireAbsent(target, "file or folder");
   work.report.stage("exporting", image.name);
   try {
     await publishFile(target, async (temporary) => {
