@@ -7,7 +7,7 @@ import type { PortMapping } from "../core/port-mapping.ts";
 import type { Work } from "../core/stage.ts";
 import type { Origin, VmRecord } from "../store/vms.ts";
 import type { VmContext } from "./context.ts";
-import { placeVm } from "./create.ts";
+import { NEVER_STARTED, placeVm } from "./create.ts";
 import { deleteVm } from "./delete.ts";
 import { startVm, type WaitFor } from "./start.ts";
 import { UndoStack } from "./undo.ts";
@@ -67,22 +67,15 @@ export async function copyVm(
       context,
       {
         ...blueprint,
+        ...NEVER_STARTED,
         id,
         name,
-        state: "creating",
-        reason: null,
         borrowed: true,
-        start: null,
         origin,
         publish,
         autoRemove: true,
         ttlMs,
-        idleSince: null,
         createdAt: Date.now(),
-        startedAt: null,
-        bootId: null,
-        boot: null,
-        machine: null,
       },
       makeDisk,
       undo,

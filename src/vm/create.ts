@@ -93,10 +93,9 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
     await context.images.requireUnchanged(image);
     work.report.stage("creating", `${request.diskBytes / GIB}G disk`);
     const record: VmRecord = {
+      ...NEVER_STARTED,
       id: request.id,
       name: request.name ?? "",
-      state: "creating",
-      reason: null,
       imageName: image.name,
       imageDigest: image.digest,
       kernelName: kernel.name,
@@ -107,7 +106,6 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
       memoryMib: request.memoryMib,
       diskBytes: request.diskBytes,
       borrowed: false,
-      start: null,
       origin: null,
       unsettled: false,
       nested: request.nested,
@@ -117,12 +115,7 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
       publish,
       autoRemove: request.autoRemove,
       ttlMs: request.ttlMs,
-      idleSince: null,
       createdAt: Date.now(),
-      startedAt: null,
-      bootId: null,
-      boot: null,
-      machine: null,
     };
     const made = await placeVm(
       context,
@@ -138,6 +131,18 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
     throw error;
   }
 }
+
+/** Of a record whose VM was never started. */
+export const NEVER_STARTED = {
+  state: "creating",
+  reason: null,
+  start: null,
+  idleSince: null,
+  startedAt: null,
+  bootId: null,
+  boot: null,
+  machine: null,
+} as const;
 
 /**
  * What every VM begins as: a record, a folder, a disk in it.
