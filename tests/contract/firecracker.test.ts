@@ -13,7 +13,7 @@ import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { endStrayMonitor } from "../../src/vmm/monitor-process.ts";
 import { leftProcesses } from "../support/command.ts";
 import { bodySchema, readDescription, resolved, wrongRequest } from "../support/firecracker/description.ts";
-import { installDouble, recordedCalls } from "../support/firecracker/install.ts";
+import { installDouble, recordedCalls, START } from "../support/firecracker/install.ts";
 import type { Plan, RecordedCall } from "../support/firecracker/plan.ts";
 import { RULES } from "../support/firecracker/rules.ts";
 import { agentBinary } from "../support/hosted-agent.ts";
@@ -101,17 +101,6 @@ async function says(machine: Machine, script: string): Promise<string> {
   session.close();
   return said;
 }
-
-const START = [
-  "PUT /machine-config",
-  "PUT /boot-source",
-  "PUT /drives/base",
-  "PUT /drives/state",
-  "PUT /drives/modules",
-  "PUT /vsock",
-  "PUT /entropy",
-  "PUT /actions",
-];
 
 describe("the Firecracker driver", () => {
   let agent: string;

@@ -8,21 +8,11 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Sandbox } from "../../src/sdk/index.ts";
 import { DoubleHost } from "../support/double-host.ts";
-import { recordedCalls } from "../support/firecracker/install.ts";
+import { recordedCalls, START } from "../support/firecracker/install.ts";
 import { makeHome } from "../support/home.ts";
 import { kvmHostMissing } from "../support/kvm-host.ts";
 
 const MIB = 1024 * 1024;
-const START = [
-  "PUT /machine-config",
-  "PUT /boot-source",
-  "PUT /drives/base",
-  "PUT /drives/state",
-  "PUT /drives/modules",
-  "PUT /vsock",
-  "PUT /entropy",
-  "PUT /actions",
-];
 
 const host = await DoubleHost.make({ guest: "qemu" });
 const home = await makeHome();

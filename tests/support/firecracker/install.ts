@@ -47,6 +47,18 @@ exec '${bubblewrap}' "$@"`,
   return { program, path: bin, plan: write };
 }
 
+/** What a driver asks to start a VM, in order. */
+export const START = [
+  "PUT /machine-config",
+  "PUT /boot-source",
+  "PUT /drives/base",
+  "PUT /drives/state",
+  "PUT /drives/modules",
+  "PUT /vsock",
+  "PUT /entropy",
+  "PUT /actions",
+];
+
 /** What was asked of the double of a VM's folder, in order. */
 export function recordedCalls(folder: string): RecordedCall[] {
   const lines = readFileSync(join(folder, CALLS_FILE), "utf8").trim().split("\n");
