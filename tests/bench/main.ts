@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- --only boot,exec] [--json] [--strict]`: speed as ratios, measured against the bare tools in the same run.
- * A missed target is shown as MISS; only with --strict it fails.
+ * A missed target is shown as MISS; only with --strict it fails. `--only workspace` takes `workspace-small` and its like, too.
  */
 import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -31,7 +31,9 @@ const BENCHES = {
   forks: benchForks,
   throughput: benchThroughput,
   ssh: benchSsh,
-  workspace: benchWorkspace,
+  "workspace-small": benchWorkspace("small"),
+  "workspace-many": benchWorkspace("many"),
+  "workspace-large": benchWorkspace("large"),
   copy: benchCopy,
   list: benchList,
   stop: benchStop,
@@ -49,7 +51,7 @@ const rows: Row[] = [];
 const home = await makeBenchHome();
 try {
   for (const [name, bench] of Object.entries(BENCHES)) {
-    if (!wanted.includes(name)) continue;
+    if (!wanted.some((one) => name === one || name.startsWith(`${one}-`))) continue;
     console.error(`measuring ${name} ...`);
     rows.push(...(await bench(home)));
   }

@@ -1,5 +1,5 @@
 /** Repositories to measure with, the same every time: many small files, very many, and a large one with history. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { SeededRandom } from "../support/random.ts";
 import { git } from "../support/repository.ts";
@@ -15,44 +15,27 @@ export interface Sample {
   readonly file: string;
 }
 
-/** Makes the three below `home`; takes about a minute. */
-export function makeSamples(home: string): readonly Sample[] {
-  return [
-    make(join(home, "small"), "1,000 small files", {
-      files: 1000,
-      bytes: 2000,
-      commits: 20,
-      changed: 20,
-      rounds: 5,
-    }),
-    make(join(home, "many"), "20,000 files", {
-      files: 20_000,
-      bytes: 2000,
-      commits: 12,
-      changed: 50,
-      rounds: 3,
-    }),
-    make(join(home, "large"), "500 MB with history", {
-      files: 50,
-      bytes: 8 * MB,
-      commits: 13,
-      changed: 1,
-      rounds: 1,
-    }),
-  ];
-}
+/** What can be made below `home`; the last takes most of a minute. */
+export const SAMPLES = {
+  small: { name: "1,000 small files", files: 1000, bytes: 2000, commits: 20, changed: 20, rounds: 5 },
+  many: { name: "20,000 files", files: 20_000, bytes: 2000, commits: 12, changed: 50, rounds: 3 },
+  large: { name: "500 MB with history", files: 50, bytes: 8 * MB, commits: 13, changed: 1, rounds: 1 },
+} as const satisfies Record<string, Shape>;
 
 interface Shape {
+  readonly name: string;
   readonly files: number;
   /** Of a file. */
   readonly bytes: number;
   readonly commits: number;
   /** Files that each further commit changes. */
   readonly changed: number;
+  /** Measurements that make a median. */
   readonly rounds: number;
 }
 
-function make(folder: string, name: string, shape: Shape): Sample {
+export function makeSample(home: string, shape: Shape): Sample {
+  const folder = mkdtempSync(join(home, "sample-"));
   const random = new SeededRandom(shape.files);
   const path = (n: number) => `src/d${n % 97}/e${n % 7}/file${n}.txt`;
   const write = (n: number) => {
@@ -61,7 +44,6 @@ function make(folder: string, name: string, shape: Shape): Sample {
     // Text as base64 is: packs to three quarters, as sources at their worst.
     writeFileSync(target, random.bytes(Math.ceil((shape.bytes * 3) / 4)).toString("base64"));
   };
-  mkdirSync(folder);
   git(folder, "init", "-q", "-b", "main");
   git(folder, "config", "core.looseCompression", "0");
   git(folder, "config", "gc.auto", "0");
@@ -72,5 +54,5 @@ function make(folder: string, name: string, shape: Shape): Sample {
     git(folder, "commit", "-q", "-m", `round ${round}`);
   }
   git(folder, "-c", "pack.compression=1", "repack", "-adq", "--window=0");
-  return { name, folder, rounds: shape.rounds, file: join(folder, path(0)) };
+  return { name: shape.name, folder, rounds: shape.rounds, file: join(folder, path(0)) };
 }

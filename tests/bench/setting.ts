@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tscFrequency } from "../../src/vmm/qemu/arguments.ts";
 import { banger, configureHome, homeEnvironment } from "../support/command.ts";
+import { seedHome } from "../support/home.ts";
 
 export interface BenchHome {
   readonly path: string;
@@ -11,13 +12,17 @@ export interface BenchHome {
   readonly tscKhz: number | null;
 }
 
-/** Makes the home, points this process at it, and boots one VM so that everything that can be cached is. */
+/**
+ * Makes the home, points this process at it, and boots one VM so that everything that can be cached is. BANGER_TEST_SEED saves the time
+ * that kernel and image take, as for the tests.
+ */
 export async function makeBenchHome(): Promise<BenchHome> {
   const path = await mkdtemp(join(tmpdir(), "banger-bench-"));
   const env = homeEnvironment(path);
   await configureHome(path);
   for (const name of Object.keys(process.env)) if (name.startsWith("XDG_")) delete process.env[name];
   process.env.HOME = path;
+  if (process.env.BANGER_TEST_SEED) await seedHome(path);
   console.error("preparing kernel and image ...");
   const { code, stderr } = await banger(["vm", "run", "--rm", "--", "true"], { env });
   if (code !== 0) throw new Error(stderr);

@@ -6,28 +6,29 @@ import { LAUNCHER } from "../support/command.ts";
 import { inBare } from "./bare.ts";
 import { compare, median, ms, type Row, time } from "./measure.ts";
 import { peakMemory, program } from "./programs.ts";
-import { makeSamples, type Sample } from "./repositories.ts";
+import { makeSample, SAMPLES, type Sample } from "./repositories.ts";
 import type { BenchHome } from "./setting.ts";
 import { type SshVm, startSshVm } from "./ssh.ts";
 
 const AGAIN = 5;
 const MAX_BYTES = 150_000_000;
 
-/** A repository into a guest, and one edit after it, against `git clone --depth 10` and `tar | ssh` into a guest of the same image. */
-export async function benchWorkspace(home: BenchHome): Promise<Row[]> {
-  const samples = makeSamples(home.path); // not while a connection waits: it takes a minute, in one go
+/**
+ * One of the repositories into a guest, and one edit after it, against `git clone --depth 10` and `tar | ssh` into a guest of the same
+ * image; and what memory that takes.
+ */
+export const benchWorkspace = (kind: keyof typeof SAMPLES) => async (home: BenchHome) => {
+  const sample = makeSample(home.path, SAMPLES[kind]); // not while a connection waits: it takes a while, in one go
   using banger = await Banger.connect();
   await using vm = await banger.create({ wait: "system" });
   const other = await startSshVm(home, vm.info);
   try {
-    const rows: Row[] = [];
-    for (const sample of samples) rows.push(...(await measure(vm, other, sample, home)));
-    rows.push(await memory((await banger.status()).pid), await clientMemory(vm, samples, home));
-    return rows;
+    const rows = await measure(vm, other, sample, home);
+    return [...rows, await memory((await banger.status()).pid), await clientMemory(vm, sample, home)];
   } finally {
     await other.end();
   }
-}
+};
 
 async function measure(vm: Sandbox, other: SshVm, sample: Sample, home: BenchHome): Promise<Row[]> {
   const guestPath = "/root/sample";
@@ -81,17 +82,13 @@ async function measure(vm: Sandbox, other: SshVm, sample: Sample, home: BenchHom
 async function memory(pid: number): Promise<Row> {
   const status = await readFile(`/proc/${pid}/status`, "latin1");
   const bytes = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024;
-  return memoryRow("daemon's peak memory over all of these", bytes);
+  return memoryRow("daemon's peak memory", bytes);
 }
 
-/** The most that a command had that brings the largest in. */
-async function clientMemory(vm: Sandbox, samples: readonly Sample[], home: BenchHome): Promise<Row> {
-  const largest = samples.at(-1)?.folder ?? "";
-  const args = ["vm", "workspace", "prepare", vm.name, largest, "--guest-path", "/root/client"];
-  return memoryRow(
-    "peak memory of `vm workspace prepare`, 500 MB",
-    await peakMemory(LAUNCHER, args, home.env),
-  );
+/** The most that a command has that brings it in. */
+async function clientMemory(vm: Sandbox, { folder }: Sample, home: BenchHome): Promise<Row> {
+  const args = ["vm", "workspace", "prepare", vm.name, folder, "--guest-path", "/root/client"];
+  return memoryRow("peak memory of `vm workspace prepare`", await peakMemory(LAUNCHER, args, home.env));
 }
 
 function memoryRow(name: string, bytes: number): Row {

@@ -58,7 +58,8 @@ function closed(connection: Socket): Promise<unknown> {
 
 const SEEDED = [".local/state/banger/images", ".local/state/banger/kernels", ".cache/banger"];
 
-async function seedHome(home: string): Promise<void> {
+/** Puts the run's kernel and image into a home. */
+export async function seedHome(home: string): Promise<void> {
   const seed = process.env.BANGER_TEST_SEED;
   assert.ok(seed, "run with --test-global-setup=tests/support/global-setup.ts");
   for (const folder of SEEDED) await linkTree(join(seed, folder), join(home, folder));
