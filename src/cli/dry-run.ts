@@ -2,8 +2,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { planWorkspace } from "../git/plan.ts";
+import { carryEdits } from "../git/carry.ts";
+import { type Plan, planWorkspace } from "../git/plan.ts";
 import { type Head, resolveHead } from "../git/repository.ts";
+import { snapshot } from "../git/snapshot.ts";
 import { readable } from "../git/work-tree.ts";
 import type { DryRun } from "./terminal/plan-view.ts";
 
@@ -18,11 +20,12 @@ interface Asked {
 export async function dryRun(path: string, asked: Asked): Promise<DryRun> {
   const scratch = await mkdtemp(join(tmpdir(), "banger-plan-"));
   try {
-    const plan = await planWorkspace(path, scratch, {
+    const here = await planWorkspace(path, scratch, {
       includeUntracked: asked.includeUntracked,
       submodules: asked.mode === "full_copy",
     });
-    const head: Head = await resolveHead(plan.repository, asked.branch ?? null, asked.from ?? null);
+    const head: Head = await resolveHead(here.repository, asked.branch ?? null, asked.from ?? null);
+    const plan = await planAt(here, head, scratch);
     return {
       root: plan.repository.root,
       mode: asked.mode ?? "shallow",
@@ -41,4 +44,10 @@ export async function dryRun(path: string, asked: Asked): Promise<DryRun> {
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** Of a branch that starts elsewhere the files are others. */
+async function planAt(here: Plan, { commit }: Head, scratch: string): Promise<Plan> {
+  if (commit === null || commit === here.repository.head.commit) return here;
+  return (await carryEdits(here, await snapshot(here), commit, scratch)).plan;
 }

@@ -55,6 +55,9 @@ export function formatSize(bytes: number): string {
   return `${bytes}B`;
 }
 
+/** `1 file`, `2 files`: names that take an s. */
+export const count = (n: number, name: string): string => `${n} ${name}${n === 1 ? "" : "s"}`;
+
 /** `850ms`, `3.2s`, `4m12s`, `2h05m`, `3d4h`. */
 export function formatDuration(ms: number): string {
   // Compared as they are printed: 59.97 s is a minute, not "60s".

@@ -3,7 +3,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../core/errors.ts";
 import { NO_STAT, parseIndex } from "./index-file.ts";
-import type { Plan } from "./plan.ts";
+import { deletedOf, type Plan } from "./plan.ts";
 import { NEXT_INDEX } from "./snapshot.ts";
 import { TreeBuilder } from "./tree-builder.ts";
 import { diffTrees, type TreeChange } from "./tree-diff.ts";
@@ -25,7 +25,7 @@ export async function carryEdits(
   tree: string,
   commit: string,
   scratch: string,
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<Carried> {
   const { shadow, repository } = plan;
   const head = repository.head.commit;
@@ -60,7 +60,7 @@ async function build(
   tracked: readonly TrackedFile[],
   here: ReadonlyMap<string, WorkFile>,
   edits: ReadonlyMap<string, TreeChange>,
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<Carried> {
   const { shadow, repository } = plan;
   const inTracked = new Set(tracked.map(({ entry }) => entry.path));
@@ -84,7 +84,7 @@ async function build(
   );
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   return {
-    plan: { ...plan, tracked, files, bytes, untracked: untracked.length },
+    plan: { ...plan, tracked, files, bytes, untracked: untracked.length, deleted: deletedOf(tracked) },
     tree: await builder.tree(),
   };
 }

@@ -75,13 +75,18 @@ export async function planWorkspace(path: string, scratch: string, options: Plan
     files,
     untracked: untracked.length,
     bytes: files.reduce((sum, file) => sum + file.size, 0),
-    deleted: present
-      .filter(({ file, entry }) => !file && !entry.skipWorktree && entry.mode !== SUBMODULE)
-      .map(({ entry }) => entry.path),
+    deleted: deletedOf(present),
     skippedUntracked: includeUntracked ? 0 : others.length,
     ownIndex: known,
     index: index.identity,
   };
+}
+
+/** Files that git would miss in the work tree. */
+export function deletedOf(tracked: readonly TrackedFile[]): string[] {
+  return tracked
+    .filter(({ file, entry }) => !file && !entry.skipWorktree && entry.mode !== SUBMODULE)
+    .map(({ entry }) => entry.path);
 }
 
 /** Refuses at once what could not be copied, before anything is made. @throws as `planWorkspace` */

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
+import { count } from "../core/units.ts";
 import { commitOf, findRepository, type Head, newBranch } from "../git/repository.ts";
 import { Shadow } from "../git/shadow.ts";
 import { readable } from "../git/work-tree.ts";
@@ -83,7 +84,7 @@ export async function exportWorkspace(
     files: await changedFiles(shadow, from, to, signal),
   };
   if (request.apply) {
-    report.stage("applying", `${exported.files.length} files`);
+    report.stage("applying", count(exported.files.length, "file"));
     await applyToHost(
       shadow,
       exported,

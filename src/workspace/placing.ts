@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
-import { formatSize } from "../core/units.ts";
+import { count, formatSize } from "../core/units.ts";
 import { checkUnchanged, type Plan } from "../git/plan.ts";
 import type { Head } from "../git/repository.ts";
 import {
@@ -56,7 +56,7 @@ export async function placeTree(
     for (const file of plan.files) yield workMember(repository.root, file, "", request.readOnly);
     yield* submodules.members;
   }
-  work.report.stage("copying", `${plan.files.length} files, ${formatSize(plan.bytes)}`);
+  work.report.stage("copying", `${count(plan.files.length, "file")}, ${formatSize(plan.bytes)}`);
   await makeDirectory(session, beside);
   checkpoint("workspace.unpacking");
   try {

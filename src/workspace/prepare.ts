@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises
 import { join } from "node:path";
 import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
+import { count } from "../core/units.ts";
 import { carryEdits } from "../git/carry.ts";
 import { type Plan, planWorkspace } from "../git/plan.ts";
 import { type Head, resolveHead } from "../git/repository.ts";
@@ -182,9 +183,7 @@ async function guestTime(session: GuestSession, guestPath: string): Promise<bigi
   return (await statFile(session, mark)).ctimeNs;
 }
 
-function noteSkipped({ skippedUntracked: count }: Plan, report: Work["report"]): void {
-  if (count === 0) return;
-  report.notice(
-    `${count} untracked file${count === 1 ? "" : "s"} left out; --include-untracked copies them, too`,
-  );
+function noteSkipped({ skippedUntracked: skipped }: Plan, report: Work["report"]): void {
+  if (skipped === 0) return;
+  report.notice(`${count(skipped, "untracked file")} left out; --include-untracked copies them, too`);
 }

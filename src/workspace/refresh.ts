@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
-import { formatSize } from "../core/units.ts";
+import { count, formatSize } from "../core/units.ts";
 import { parseIndex } from "../git/index-file.ts";
 import { checkUnchanged, type Plan } from "../git/plan.ts";
 import type { Head } from "../git/repository.ts";
@@ -147,7 +147,7 @@ async function move(
   const wanted = new Set(update.send);
   const files = plan.files.filter((file) => wanted.has(file.path));
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
-  work.report.stage("copying", `${files.length} files, ${formatSize(bytes)}`);
+  work.report.stage("copying", `${count(files.length, "file")}, ${formatSize(bytes)}`);
   const members = [
     ...(history.pack ? packFiles(history.pack, repository.isPartial) : []),
     ...files.map((file) => workMember(repository.root, file, "", request.readOnly)),

@@ -31,6 +31,11 @@ export async function startSshVm(home: BenchHome, like: Vm): Promise<SshVm> {
     ...["-o", "StrictHostKeyChecking=accept-new", "-o", `UserKnownHostsFile=${join(folder, "known_hosts")}`],
     "root@127.0.0.1",
   ];
+  await program("ssh", [...ssh, "true"], home.env).catch(async (error) => {
+    const log = await inBare(vm, "ip -br addr; journalctl -b --no-pager -n 20").catch(String);
+    await vm.end();
+    throw new Error(`${error.message}\n${log}`);
+  });
   return { ...vm, ssh };
 }
 

@@ -17,6 +17,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { dryRun } from "../../src/cli/dry-run.ts";
 import { commit, git, makeRepository, write } from "../support/repository.ts";
 import { bench } from "../support/workspace.ts";
 
@@ -410,6 +411,12 @@ test("a branch from another commit has its files, and the edits of the work tree
     "staged",
   ]);
   assert.equal(readFileSync(join(guest, "a.txt"), "latin1"), "old\r\n");
+  const asked = { branch: "fix", from: "v1", includeUntracked: false, mode: undefined };
+  assert.deepEqual(
+    (await dryRun(repo, asked)).files.map(({ path }) => path),
+    [".gitattributes", "a.txt", "gone", "readme", "same", "staged"],
+    "--dry-run tells the same",
+  );
   git(guest, "fsck", "--strict");
   write(guest, { gone: "changed by the guest\n" });
   assert.deepEqual(

@@ -80,8 +80,9 @@ export default define({
       : await restore(banger, options.fromSnapshot ?? "", options, context);
     if (!options.quiet) notePublished(context, vm.info);
     if (!options.quiet) context.note(`ready in ${formatDuration(performance.now() - begun)}`);
+    let leave: Awaited<ReturnType<typeof install>> | undefined;
     try {
-      if (tools) await install(vm, tools, options, context);
+      if (tools) leave = await install(vm, tools, options, context);
       const toRun = command ?? (workspace || !machine ? undefined : await imageCommand(banger, vm));
       if (options.detach) {
         if (toRun) await vm.exec(toRun, { env, detach: true, label: "image" }).detached;
@@ -101,6 +102,7 @@ export default define({
         code: await untilLeft(vm.name, context, () => runCommand(context, exec, run.command, run.request)),
       };
     } finally {
+      await leave?.(!options.rm);
       if (options.rm) await remove(vm, context);
       else if (!options.quiet && !options.detach) context.note(keptNote(vm, context));
     }
@@ -169,14 +171,9 @@ async function check(
 
 const hasNetwork = (options: object) => "nat" in options && options.nat === true;
 
-async function install(
-  vm: Sandbox,
-  tools: MisePlan,
-  options: Values<typeof runOptions>,
-  context: Context,
-): Promise<void> {
+async function install(vm: Sandbox, tools: MisePlan, options: Values<typeof runOptions>, context: Context) {
   const { bootstrap } = await import("../bootstrap.ts");
-  await bootstrap(vm, tools, context, { background: !options.detach, quiet: options.quiet });
+  return bootstrap(vm, tools, context, { background: !options.detach, quiet: options.quiet });
 }
 
 async function boot(

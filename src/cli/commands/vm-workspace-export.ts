@@ -1,6 +1,7 @@
 import { createWriteStream } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import { BangerError, clean } from "../../core/errors.ts";
+import { count } from "../../core/units.ts";
 import type { Sandbox, WorkspaceExport } from "../../sdk/index.ts";
 import { define, flag, json, quiet, text } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -104,9 +105,9 @@ async function save(sandbox: Sandbox, exported: WorkspaceExport, path: string): 
 
 /** What changed, for people. */
 function renderStat({ files, file_count, commits }: WorkspaceExport): string {
-  const count = (lines: number | null, sign: string) => (lines === null ? "bin" : `${sign}${lines}`);
-  const rows = files.map((file) => [count(file.added, "+"), count(file.removed, "-"), clean(file.path)]);
+  const lines = (lines: number | null, sign: string) => (lines === null ? "bin" : `${sign}${lines}`);
+  const rows = files.map((file) => [lines(file.added, "+"), lines(file.removed, "-"), clean(file.path)]);
   const more = file_count > files.length ? `and ${file_count - files.length} more\n` : "";
   const made = commits.map(({ id, subject }) => `commit ${id.slice(0, 12)} ${clean(subject, 200)}\n`);
-  return `${made.join("")}${rows.length > 0 ? table(["ADDED", "REMOVED", "PATH"], rows) : ""}${more}${file_count} files changed\n`;
+  return `${made.join("")}${rows.length > 0 ? table(["ADDED", "REMOVED", "PATH"], rows) : ""}${more}${count(file_count, "file")} changed\n`;
 }

@@ -1,4 +1,4 @@
-import { formatSize } from "../../core/units.ts";
+import { count, formatSize } from "../../core/units.ts";
 import type { WorkspaceInfo } from "../../sdk/index.ts";
 import { define, flag, json, quiet, text } from "../command.ts";
 import { againOptions, prepareOptions, refuseWorkspace, workspaceOptions } from "../options/workspace.ts";
@@ -39,5 +39,5 @@ export default define({
   },
   render: (workspace) =>
     `${workspace.guest_path}: ${workspace.branch ?? "detached"} at ${workspace.head?.slice(0, 12) ?? "no commit"}, ` +
-    `${workspace.files} files moved, ${formatSize(workspace.bytes)}\n`,
+    `${count(workspace.files, "file")} moved, ${formatSize(workspace.bytes)}\n`,
 });

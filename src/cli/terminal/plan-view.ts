@@ -1,6 +1,6 @@
 /** The plan of a copy (`--dry-run`) for people. */
 import { clean } from "../../core/errors.ts";
-import { formatSize } from "../../core/units.ts";
+import { count, formatSize } from "../../core/units.ts";
 import { table } from "./table.ts";
 
 export interface DryRun {
@@ -26,6 +26,11 @@ export function renderDryRun(plan: DryRun): string {
     `${clean(plan.root)}: ${where}, ${at}, mode ${plan.mode}\n`,
     table(["MODE", "SIZE", "PATH"], rows),
     ...plan.deleted.map((path) => `deleted: ${name(path)}\n`),
-    `${plan.files.length} files, ${formatSize(plan.bytes)}\n`,
+    `${count(plan.files.length, "file")}, ${formatSize(plan.bytes)}\n`,
+    ...(plan.skipped_untracked > 0
+      ? [
+          `${count(plan.skipped_untracked, "untracked file")} left out; --include-untracked copies them, too\n`,
+        ]
+      : []),
   ].join("");
 }

@@ -10,7 +10,7 @@ import { testContext } from "../../support/place.ts";
 const plan = { files: ["mise.toml"], tools: [{ name: "node", version: "24" }] };
 
 /** A VM whose `mise` is there or not, and whose installation ends with `code` after printing. */
-function guest(options: { readonly mise: boolean; readonly code?: number }) {
+function guest(options: { readonly mise: boolean; readonly code?: number; readonly runsOn?: boolean }) {
   const scripts: string[] = [];
   const vm = {
     info: { image: { name: "debian-slim" }, workspace: { guest_path: "/root/repo" } },
@@ -20,9 +20,10 @@ function guest(options: { readonly mise: boolean; readonly code?: number }) {
       const [stdout, stderr] = [new PassThrough(), new PassThrough()];
       stdout.end("installing\n");
       stderr.end();
-      const exited = Promise.resolve({ code: options.code ?? 0, signal: null, timedOut: false });
+      const status = { code: options.code ?? 0, signal: null, timedOut: false };
+      const exited = options.runsOn ? new Promise(() => {}) : Promise.resolve(status);
       const asked = Promise.resolve({ exitCode: options.mise ? 0 : 1 });
-      const execution = { stdout, stderr, exited, detached: Promise.resolve() };
+      const execution = { stdout, stderr, exited, started: Promise.resolve(), close: () => {} };
       // biome-ignore lint/suspicious/noThenProperty: as an execution does it
       return Object.assign(execution, { then: asked.then.bind(asked) });
     },
@@ -44,6 +45,7 @@ test("in the background it is only started; in the foreground it is shown, and a
   await bootstrap(background.vm, plan, context, { background: true, quiet: false });
   assert.match(background.scripts[1] ?? "", /mise trust .*mise install/);
   assert.match(context.printed.stderr, /tools: node 24; log in the guest: \/var\/log\//);
+  assert.doesNotMatch(context.printed.stderr, /installing/, "its output is the log's alone");
   const failing = guest({ mise: true, code: 1 });
   const other = testContext();
   await bootstrap(failing.vm, plan, other, { background: false, quiet: false });
@@ -69,4 +71,20 @@ test("commands run in the workspace, but for another user and in another folder 
   const other = inWorkspace(["make"], { ...request, user: "nobody" }, workspace);
   assert.deepEqual([other.command, other.request.cwd], [["make"], undefined]);
   assert.deepEqual(inWorkspace(undefined, request, null).command, undefined);
+});
+
+test("what became of it in the background is told when the shell is left: a failure with the log's end, nothing of a success", async () => {
+  for (const [code, runsOn, isKept, said] of [
+    [1, false, false, /the tools were not installed \(code 1\):\nline one\nno such version\n$/],
+    [0, true, true, /the tools are still being installed\n$/],
+    [0, true, false, /^$/],
+    [0, false, true, /^$/],
+  ] as const) {
+    const { vm } = guest({ mise: true, code, runsOn });
+    const context = testContext();
+    const leave = await bootstrap(vm, plan, context, { background: true, quiet: false });
+    const before = context.printed.stderr;
+    await leave(isKept);
+    assert.match(context.printed.stderr.slice(before.length), said);
+  }
 });
