@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatDuration, formatSize, GIB, MIB, parseDuration, parseSize } from "../../../src/core/units.ts";
+import {
+  count,
+  formatDuration,
+  formatSize,
+  GIB,
+  MIB,
+  parseDuration,
+  parseSize,
+} from "../../../src/core/units.ts";
 
 test("sizes are read as people write them; a bare number is what the caller says", () => {
   for (const [text, bytes] of [
@@ -57,7 +65,11 @@ test("durations are read with their unit, seconds without", () => {
     assert.throws(() => parseDuration(text, "--timeout"), { code: "invalid_argument" }, text);
 });
 
-test("sizes and durations are printed short", () => {
+test("sizes, durations and counts are printed short", () => {
+  assert.deepEqual(
+    [0, 1, 2].map((n) => count(n, "file")),
+    ["0 files", "1 file", "2 files"],
+  );
   assert.deepEqual([0, 1023, 1024, 1.5 * GIB, 8 * GIB, 1024 * GIB].map(formatSize), [
     "0B",
     "1023B",
