@@ -8,6 +8,9 @@ import { type BareVm, inBare, prepareBare, startBare } from "./bare.ts";
 import { program } from "./programs.ts";
 import type { BenchHome } from "./setting.ts";
 
+/** Of the card that leads out; every VM has another one for `--nat`, which nobody is connected to here. */
+const MAC = "52:54:00:62:65:01";
+
 export interface SshVm extends BareVm {
   /** Arguments of `ssh` up to the command. */
   readonly ssh: readonly string[];
@@ -20,7 +23,7 @@ export async function startSshVm(home: BenchHome, like: Vm): Promise<SshVm> {
   await program("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key], home.env);
   const vm = await startBare(await prepareBare(home.path, like), home.tscKhz, [
     ...["-netdev", `user,id=n,hostfwd=tcp:127.0.0.1:${port}-:22`],
-    ...["-device", "virtio-net-device,netdev=n"],
+    ...["-device", `virtio-net-device,netdev=n,mac=${MAC}`],
   ]);
   await configure(vm, key).catch(async (error) => {
     await vm.end();
@@ -48,7 +51,7 @@ async function configure(vm: BareVm, key: string): Promise<void> {
   await inBare(
     vm,
     `chmod 700 /root /root/.ssh; modprobe virtio_net
-     card=$(ls /sys/class/net | grep -v '^lo$' | head -1)
+     card=$(grep -l ${MAC} /sys/class/net/*/address | cut -d/ -f5)
      ip link set "$card" up; ip addr add 10.0.2.15/24 dev "$card"; ip route add default via 10.0.2.2
      ssh-keygen -A >/dev/null; systemctl restart ssh`,
   );
