@@ -1,17 +1,20 @@
 /** Digests of files, streamed. */
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+
+const PIECE = 1024 * 1024;
 
 /** sha256 of a file's content, in hex. */
 export async function hashFile(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, {
-    highWaterMark: 1 << 20,
-    ...(signal ? { signal } : {}),
-  })) {
-    hash.update(chunk as Buffer);
+  await using file = await open(path);
+  const piece = Buffer.allocUnsafe(PIECE);
+  for (;;) {
+    signal?.throwIfAborted();
+    const { bytesRead } = await file.read(piece);
+    if (bytesRead === 0) return hash.digest("hex");
+    hash.update(piece.subarray(0, bytesRead));
   }
-  return hash.digest("hex");
 }
 
 /** sha256 over labelled parts, in hex. Lengths are hashed too, so no two lists of parts collide. */

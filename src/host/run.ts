@@ -5,8 +5,7 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { constants } from "node:os";
 
-import { Readable, type Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import type { Readable, Writable } from "node:stream";
 import { signalFamily } from "./processes.ts";
 
 const KEPT_STDERR = 64 * 1024;
@@ -150,6 +149,7 @@ export async function runPipe(
 
 /**
  * Runs a program that reads `input` on its standard input. When the input fails the program is ended.
+ * @param input makes a chunk while the one before is written: a chunk is left alone until the next but one is asked for
  * @throws what `input` throws, and ProcessError when the program cannot start, fails, or is cancelled
  */
 export async function runFed(
@@ -163,9 +163,10 @@ export async function runFed(
   const { stdin, stdout, ended } = open(program, args, { ...options, signal });
   stdout.resume();
   let broken: unknown;
-  await pipeline(Readable.from(input, { objectMode: false }), stdin).catch((error: unknown) => {
+  await feed(input, stdin).catch((error: unknown) => {
     // A program that went away says why by its end; everything else ends it.
-    if (["EPIPE", "ECONNRESET"].includes((error as NodeJS.ErrnoException).code ?? "")) return;
+    if (["EPIPE", "ECONNRESET", "ERR_STREAM_DESTROYED"].includes((error as NodeJS.ErrnoException).code ?? ""))
+      return;
     broken = error;
     abort.abort();
   });
@@ -174,6 +175,22 @@ export async function runFed(
   });
   if (broken) throw broken;
 }
+
+async function feed(input: AsyncIterable<Buffer>, stdin: Writable): Promise<void> {
+  let before: Promise<void> = Promise.resolve();
+  for await (const chunk of input) {
+    await before;
+    before = written(stdin, chunk);
+    before.catch(() => {}); // thrown where it is waited for
+  }
+  await before;
+  await new Promise<void>((resolve, reject) =>
+    stdin.end((error?: Error | null) => (error ? reject(error) : resolve())),
+  );
+}
+
+const written = (to: Writable, chunk: Buffer) =>
+  new Promise<void>((resolve, reject) => to.write(chunk, (error) => (error ? reject(error) : resolve())));
 
 export interface DetachedOptions {
   readonly cwd?: string;

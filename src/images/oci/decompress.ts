@@ -5,6 +5,11 @@ import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import { LayerError } from "./layer-entry.ts";
 
 const CHUNK = 512 * 1024;
+/** The engine's thread works on while the chunk before is used. */
+const AHEAD = {
+  chunkSize: CHUNK,
+  readableHighWaterMark: 2 * CHUNK,
+};
 /** Of zstd's window, as the standard asks decoders for at least: 128 MiB would let an image take that much memory per layer. */
 const MAX_WINDOW_LOG = 26;
 
@@ -13,8 +18,15 @@ const UNSUPPORTED: readonly (readonly [name: string, magic: readonly number[]])[
   ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a]],
 ];
 
-/** @throws LayerError when the data is damaged or of an unknown compression, and what `source` throws */
-export async function* decompressed(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+/**
+ * @param use "passing": a chunk is there only until the next one is asked for, then its memory is given back. Left to the collector,
+ * hundreds of megabytes of such chunks make it search all that the daemon holds dozens of times.
+ * @throws LayerError when the data is damaged or of an unknown compression, and what `source` throws
+ */
+export async function* decompressed(
+  source: AsyncIterable<Buffer>,
+  use: "kept" | "passing" = "kept",
+): AsyncGenerator<Buffer> {
   const iterator = source[Symbol.asyncIterator]();
   try {
     const start = await firstBytes(iterator, 6);
@@ -26,7 +38,10 @@ export async function* decompressed(source: AsyncIterable<Buffer>): AsyncGenerat
     }
     const feeding = pipeline(Readable.from(prepend(start, iterator), { objectMode: false }), engine);
     feeding.catch(() => {}); // destroys the engine with the error, which the loop below then throws
-    for await (const chunk of engine) yield chunk as Buffer;
+    for await (const chunk of engine) {
+      yield chunk as Buffer;
+      if (use === "passing") release(chunk as Buffer);
+    }
     await feeding;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "";
@@ -37,12 +52,17 @@ export async function* decompressed(source: AsyncIterable<Buffer>): AsyncGenerat
   }
 }
 
+/** Only a whole buffer, and when the engine is done with it: what does not end its buffer is followed by more in it. */
+function release({ buffer, byteOffset, length }: Buffer): void {
+  if (buffer.byteLength === CHUNK && byteOffset + length === CHUNK) (buffer as ArrayBuffer).transfer(0);
+}
+
 function engineFor(start: Buffer) {
   const begins = (magic: readonly number[]) => magic.every((byte, at) => start[at] === byte);
-  if (begins([0x1f, 0x8b])) return createGunzip({ chunkSize: CHUNK });
+  if (begins([0x1f, 0x8b])) return createGunzip(AHEAD);
   if (begins([0x28, 0xb5, 0x2f, 0xfd])) {
     return createZstdDecompress({
-      chunkSize: CHUNK,
+      ...AHEAD,
       params: { [constants.ZSTD_d_windowLogMax]: MAX_WINDOW_LOG },
     });
   }

@@ -143,19 +143,19 @@ async function* layerFiles(
   if (found !== wanted.size) throw new DigestError("its index does not fit its content");
 }
 
-/** Many small writes become few large ones. */
+/** Many small writes become few large ones, in two buffers by turns: `runFed` is done with the one when it asks for it again. */
 class Pieces {
-  #buffer = Buffer.allocUnsafe(PIECE);
+  readonly #buffers = [0, 1].map(() => Buffer.allocUnsafe(PIECE));
+  #current = 0;
   #used = 0;
 
   *add(bytes: Buffer): Generator<Buffer> {
-    const large = bytes.length >= PIECE / 2;
-    if (large || this.#used + bytes.length > PIECE) yield* this.flush();
-    if (large) {
-      yield bytes;
-      return;
+    for (let at = 0; at < bytes.length; ) {
+      const size = bytes.copy(this.#buffer, this.#used, at);
+      this.#used += size;
+      at += size;
+      if (this.#used === PIECE) yield* this.flush();
     }
-    this.#used += bytes.copy(this.#buffer, this.#used);
   }
 
   *zeros(count: number): Generator<Buffer> {
@@ -165,8 +165,11 @@ class Pieces {
   *flush(): Generator<Buffer> {
     if (this.#used === 0) return;
     yield this.#buffer.subarray(0, this.#used);
-    // The piece that was given away may still wait to be written.
-    this.#buffer = Buffer.allocUnsafe(PIECE);
+    this.#current = (this.#current + 1) % this.#buffers.length;
     this.#used = 0;
+  }
+
+  get #buffer(): Buffer {
+    return this.#buffers[this.#current] as Buffer;
   }
 }

@@ -91,7 +91,10 @@ export class LayerStore {
     return readLayerIndex(join(this.#store.path(layer.digest), "index"));
   }
 
-  /** Entries and content; the blob's digest is checked again on the way. @throws DigestError at the end | LayerError */
+  /**
+   * Entries and content, whose bytes are there until the next event is asked for; the blob's digest is checked again on the way.
+   * @throws DigestError at the end | LayerError
+   */
   async *content(layer: Layer, signal: AbortSignal): AsyncGenerator<LayerEvent> {
     const hash = createHash("sha256");
     const blob = hashed(
@@ -99,7 +102,7 @@ export class LayerStore {
       hash,
     );
     try {
-      yield* layerEvents(decompressed(unclosed(blob)));
+      yield* layerEvents(decompressed(unclosed(blob), "passing"));
       await drain(blob);
     } finally {
       await blob.return(undefined);
@@ -144,7 +147,7 @@ export class LayerStore {
     const limit = this.#limits.bytes + this.#limits.entries * HEADERS_PER_ENTRY;
     const hash = createHash("sha256");
     let bytes = 0;
-    const tar = decompressed(blob);
+    const tar = decompressed(blob, "passing");
     const counted = (async function* () {
       for await (const chunk of tar) {
         hash.update(chunk);
