@@ -62,7 +62,10 @@ export function removeKernel(context: Context, ref: string, signal: AbortSignal)
 async function remove(context: Context, parts: readonly Part[]): Promise<Pruned> {
   for (const part of parts) {
     if (part.kind === "cache") await removeCachePart(context.paths, part.id);
-    else await storeOf(context, part.kind as Supply).discard(part.id);
+    else {
+      await storeOf(context, part.kind as Supply).discard(part.id);
+      await context.warm.forget(part.id);
+    }
     context.log.info({ kind: part.kind, id: part.id, bytes: part.size_bytes }, "removed");
   }
   return outcome(parts, false);

@@ -46,11 +46,12 @@ export function imageHandlers(
     deleteImage: ({ params, reply }) =>
       context.supplies.clean(untilLeft(reply), async () => {
         const image = await images.find(params.image ?? "");
-        await images.remove(image, () => {
+        const gone = await images.remove(image, () => {
           const users = usersOf(context, "image", image.digest);
           if (users.length === 0) return;
           throw BangerError.of("image_in_use", { name: image.name, users: users.slice(0, 10).join(", ") });
         });
+        if (gone) await context.warm.forget(image.digest);
       }),
     importImage: async ({ body }) =>
       operations.start("image_import", body.path, async (work) => {

@@ -178,15 +178,17 @@ export class ImageStore {
   /**
    * Forgets an image's name; its files go with the last one.
    * @param check called before files are removed; what it throws keeps everything
+   * @returns whether they are
    */
-  async remove({ name, digest }: Image, check: () => void): Promise<void> {
+  async remove({ name, digest }: Image, check: () => void): Promise<boolean> {
     const names = [...(await this.#store.names())].filter(([, entry]) => entry.digest === digest);
     if (names.some(([other]) => other !== name)) {
       await this.#store.setName(name, null);
-      return;
+      return false;
     }
     check();
     await this.#store.remove(digest);
+    return true;
   }
 
   async #current(recipe: Recipe): Promise<Image | null> {

@@ -12,13 +12,11 @@ import type { Driver, LaunchSpec, Machine } from "../vmm/driver.ts";
 import { configureGuest } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
-import { templateIn } from "./warm-templates.ts";
+import { type Description, templateIn } from "./warm-templates.ts";
 
 /** What a template is to be made of. */
-export interface WarmRequest {
+export interface WarmRequest extends Description {
   readonly key: string;
-  /** For people: image and sizes. */
-  readonly name: string;
   readonly driver: Driver;
   /** Of the VM that wanted it; folder and disk are replaced. */
   readonly spec: LaunchSpec;

@@ -51,6 +51,12 @@ export class WarmKeeper {
     await this.#templates.remove(key);
   }
 
+  /** An image or kernel is gone: so is what is made of it, and what is being made. */
+  async forget(digest: string): Promise<void> {
+    await this.stop();
+    await this.#templates.removeOf(digest);
+  }
+
   /** Has a template made, some time. */
   want(request: WarmRequest): void {
     if (this.#surroundings.limit() === 0 || this.#wanted.size >= MOST_WANTED) return;
@@ -95,14 +101,15 @@ export class WarmKeeper {
     }
   }
 
-  async #make({ key, name, ...rest }: WarmRequest, signal: AbortSignal): Promise<void> {
+  async #make(request: WarmRequest, signal: AbortSignal): Promise<void> {
+    const { key, name } = request;
     const { log, build, limit } = this.#surroundings;
     if (await this.#templates.has(key)) return;
     const begun = Date.now();
     log.info({ key, template: name }, "making a warm template");
     try {
       const work = { report: silent, signal };
-      await this.#templates.add(key, name, (folder) => build({ key, name, ...rest }, folder, work));
+      await this.#templates.add(key, request, (folder) => build(request, folder, work));
       const kept = await this.#templates.trim(limit());
       if (!kept.has(key)) throw new Error("it alone takes more than warm_cache allows");
       log.info({ key, template: name, ms: Date.now() - begun }, "a warm template is ready");

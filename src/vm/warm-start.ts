@@ -26,7 +26,16 @@ export interface WarmCandidate {
 export function wantedTemplate(candidate: WarmCandidate): WarmRequest {
   const { vm, driver, spec, publicKey } = candidate;
   const name = `${vm.imageName}, ${vm.vcpu} vcpu, ${vm.memoryMib} MiB, ${vm.driver}/${spec.accelerator}`;
-  return { key: warmKey(vm, spec, candidate), name, driver, spec, diskBytes: vm.diskBytes, publicKey };
+  const madeOf = [vm.imageDigest, vm.kernelDigest];
+  return {
+    key: warmKey(vm, spec, candidate),
+    name,
+    madeOf,
+    driver,
+    spec,
+    diskBytes: vm.diskBytes,
+    publicKey,
+  };
 }
 
 /**

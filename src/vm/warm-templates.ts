@@ -13,14 +13,23 @@ import type { VmRecord } from "../store/vms.ts";
 import type { LaunchSpec } from "../vmm/driver.ts";
 
 /** Bumped when the same inputs give another template, or the same monitor gets another command line. */
-const LAYOUT = 2;
+const LAYOUT = 3;
 
 const Manifest = z.object({
   layout: z.literal(LAYOUT),
   name: z.string().max(600),
+  madeOf: z.array(z.string().max(64)).max(2),
   createdAt: z.string().max(40),
 });
 type Manifest = z.infer<typeof Manifest>;
+
+/** What a template is told by. */
+export interface Description {
+  /** For people: image and sizes. */
+  readonly name: string;
+  /** Digests of its image and kernel. */
+  readonly madeOf: readonly string[];
+}
 
 /** A template on disk; its files are read only. */
 export interface WarmTemplate {
@@ -83,16 +92,28 @@ export class WarmTemplates {
     return templateIn(this.#store.path(key));
   }
 
-  /** Has `make` fill a folder with a template's parts, and keeps them. When it fails nothing is left. @param name for people */
-  async add(key: string, name: string, make: (folder: string) => Promise<void>): Promise<void> {
+  /** Has `make` fill a folder with a template's parts, and keeps them. When it fails nothing is left. */
+  async add(
+    key: string,
+    { name, madeOf }: Description,
+    make: (folder: string) => Promise<void>,
+  ): Promise<void> {
     await this.#store.add(async (folder) => {
       await make(folder);
-      return { digest: key, manifest: { layout: LAYOUT, name, createdAt: new Date().toISOString() } };
+      const createdAt = new Date().toISOString();
+      return { digest: key, manifest: { layout: LAYOUT, name, madeOf: [...madeOf], createdAt } };
     });
   }
 
   async remove(key: string): Promise<void> {
     await this.#store.remove(key);
+  }
+
+  /** Removes all that are made of an image or kernel. */
+  async removeOf(digest: string): Promise<void> {
+    for (const [key, { madeOf }] of await this.#store.list()) {
+      if (madeOf.includes(digest)) await this.#store.remove(key);
+    }
   }
 
   /** Removes templates until they take at most `limit` bytes, those first that were used longest ago. @returns what is left */

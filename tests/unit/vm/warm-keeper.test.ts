@@ -11,6 +11,7 @@ const key = (digit: string) => digit.repeat(64);
 const request = (digit: string) => ({
   key: key(digit),
   name: digit,
+  madeOf: [digit.toUpperCase(), "kernel"],
   driver: {} as Driver,
   spec: {} as LaunchSpec,
   diskBytes: 1,
@@ -61,6 +62,17 @@ test("those used longest ago go when there is not room for all", async (t) => {
     false,
     true,
   ]);
+});
+
+test("with an image or a kernel goes what is made of it, and what is being made", async (t) => {
+  const { keeper: warm, templates } = keeper(t);
+  for (const digit of ["a", "b"]) warm.want(request(digit));
+  await warm.idle();
+  const here = () => Promise.all(["a", "b"].map((digit) => templates.has(key(digit))));
+  await warm.forget("A");
+  assert.deepEqual(await here(), [false, true]);
+  await warm.forget("kernel");
+  assert.deepEqual(await here(), [false, false]);
 });
 
 test("with a limit of 0 none is made, and one that is there is not used", async (t) => {
