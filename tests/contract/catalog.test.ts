@@ -14,6 +14,7 @@ import { hostArch, MAX_CATALOG } from "../../src/catalog/document.ts";
 import { silent, type Work } from "../../src/core/stage.ts";
 import { GIB } from "../../src/core/units.ts";
 import { freeSpace } from "../../src/disk/free-space.ts";
+import { cacheParts } from "../../src/host/cache-parts.ts";
 import type { Paths } from "../../src/host/paths.ts";
 import { imageBundle } from "../../src/images/bundle.ts";
 import { ImageStore } from "../../src/images/store.ts";
@@ -102,6 +103,10 @@ test("an image that was published arrives with its digest, its settings and its 
   assert.deepEqual([one.source, one.kernel], ["catalog", "debian-cloud"]);
   assert.deepEqual(await readFile(one.rootfs), await readFile(image.rootfs));
   assert.deepEqual(await readdir(join(paths.cache, "downloads")), []);
+  assert.deepEqual(
+    (await cacheParts(paths)).map(({ name, meaning }) => `${name}: ${meaning}`),
+    ["catalogs: catalogs, as last fetched", "downloads: bundles of catalogs on their way"],
+  );
 
   publisher.server.asked.length = 0;
   await store.ensure("app", work);

@@ -10,6 +10,7 @@ import { Buildah, buildahMissing, DISTROLESS, DISTROLESS_CONFIG } from "../suppo
 import { BUSYBOX, ImageMaker } from "../support/images.ts";
 import { OPENRC, openrcMissing } from "../support/openrc.ts";
 import { registriesMissing, startRegistry, type TestRegistry } from "../support/registry.ts";
+import { ScriptedRegistry } from "../support/scripted-registry.ts";
 import { temporaryPaths } from "../support/temporary.ts";
 import { describeTree, differences } from "../support/trees.ts";
 
@@ -136,6 +137,25 @@ describe("an image of a registry", { skip: await registriesMissing() }, () => {
     assert.equal((await readdir(layers)).length, 2);
     assert.equal((await stat(join(layers, layer, "blob"))).ino, ino);
   });
+});
+
+test("of an image that shares nine of its ten layers with one that is here, one layer is asked for", async (t) => {
+  await using registry = await ScriptedRegistry.start();
+  const layers = await Promise.all(
+    Array.from({ length: 11 }, (_, at) => registry.layerOf([{ path: `file${at}`, content: `${at}` }])),
+  );
+  const first = registry.image("first", layers.slice(0, 10));
+  const second = registry.image("second", [...layers.slice(0, 9), ...layers.slice(10)]);
+  const store = new ImageStore({ paths: temporaryPaths(t) });
+  const asked = () =>
+    registry.asked
+      .splice(0)
+      .map((request) => request.split("/blobs/").at(-1))
+      .filter((digest) => layers.some(({ descriptor }) => descriptor.digest === digest));
+  await store.ensure(first, work);
+  assert.equal(asked().length, 10);
+  await store.ensure(second, work);
+  assert.deepEqual(asked(), [layers[10]?.descriptor.digest]);
 });
 
 describe("a registry with TLS and a login", { skip: await registriesMissing() }, () => {
