@@ -46,7 +46,9 @@ describe("an image of a registry", { skip: await registriesMissing() }, async ()
         ...["--config.cmd", 'id; pwd; echo "$GREETING"; cat; exit 7'],
       ],
     });
-    await maker.image("scratch", ['cp "$(command -v busybox)" busybox']);
+    await maker.image("scratch", ['cp "$(command -v busybox)" busybox'], {
+      config: ["--config.user", "4321:8765"],
+    });
     app = await registry.push(maker.layout, "app", "team/app:1");
     scratch = await registry.push(maker.layout, "scratch", "team/scratch:1");
   });
@@ -91,6 +93,10 @@ describe("an image of a registry", { skip: await registriesMissing() }, async ()
       "/etc/shadow",
     ]);
     assert.equal(asRoot.stdout, "secret\n");
+    const numbered = await home.run(["vm", "exec", name, "--user", "1234", "--", "id"]);
+    assert.equal(numbered.stdout, "uid=1234(app) gid=2345(appg) groups=77(extra)\n", "whom passwd knows");
+    const grouped = await home.run(["vm", "exec", name, "--user", "app:77", "--", "id"]);
+    assert.equal(grouped.stdout, "uid=1234(app) gid=77(extra)\n");
 
     const show = JSON.parse((await home.run(["image", "show", app, "--json"])).stdout) as {
       used_by: string[];
@@ -99,9 +105,15 @@ describe("an image of a registry", { skip: await registriesMissing() }, async ()
     assert.equal((await home.run(["vm", "delete", name])).code, 0);
   });
 
-  test("boots without a shell, a passwd file or anything but one program", async () => {
-    const { code, stdout, stderr } = await run(["--rm", "--image", scratch, "--", "/busybox", "id"]);
-    assert.deepEqual([code, stdout, stderr], [0, "uid=0 gid=0\n", ""]);
+  test("boots without a shell, a passwd file or anything but one program, whose user is two numbers", async () => {
+    const made = await run(["--name", "bare", "-d", "--image", scratch, "--", "/busybox", "sleep", "600"]);
+    assert.deepEqual([made.code, made.stderr], [0, ""]);
+    const id = async (...options: string[]) =>
+      (await home.run(["vm", "exec", "bare", ...options, "--", "/busybox", "id"])).stdout;
+    assert.equal(await id(), "uid=4321 gid=8765\n");
+    assert.equal(await id("--user", "77"), "uid=77 gid=0\n");
+    assert.equal(await id("--user", "root"), "uid=0 gid=0\n");
+    assert.equal((await home.run(["vm", "delete", "bare"])).code, 0);
   });
 
   test("exported and imported again boots as before: Debian with its systemd, two VMs on one file", async (t) => {
