@@ -11,13 +11,13 @@ export const MISE_PATH = 'PATH="$HOME/.local/bin:$PATH"';
 
 /**
  * Without arguments a shell. mise installs nothing on the way: that is the bootstrap's job, and would change what a command
- * prints and how long it takes.
+ * prints and how long it takes. Its shims stand last on the path, so that a shell finds what is installed while it is open.
  */
 const ENTER = [
   `[ $# -gt 0 ] || set -- "\${SHELL:-/bin/sh}"`,
   MISE_PATH,
   "export PATH MISE_EXEC_AUTO_INSTALL=false MISE_NOT_FOUND_AUTO_INSTALL=false",
-  'if command -v mise >/dev/null 2>&1; then exec mise exec -- "$@"; fi',
+  'if command -v mise >/dev/null 2>&1; then PATH="$PATH:$HOME/.local/share/mise/shims"; exec mise exec -- "$@"; fi',
   'exec "$@"',
 ].join("\n");
 

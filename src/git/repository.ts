@@ -56,24 +56,13 @@ export async function findRepository(path: string, signal?: AbortSignal): Promis
   await checkFolder(folder);
   await requireGit();
   const options: GitOptions = { cwd: folder, signal };
-  const facts = await lines(["rev-parse", "--is-bare-repository", "--is-inside-work-tree"], options).catch(
-    (error: BangerError) => {
-      signal?.throwIfAborted();
-      throw unusable(folder, notRepository(error.message), error);
-    },
-  );
-  if (facts[1] !== "true") {
-    throw unusable(
-      folder,
-      facts[0] === "true" ? "it is a bare repository, without files" : "it lies in a .git folder",
-    );
-  }
   const [[root, gitDirectory, commonDirectory, format], settings, head] = await Promise.all([
     readLayout(options),
     readSettings(options),
     readHead(options),
-  ]).catch((error: BangerError) => {
-    throw error.code === "git_failed" ? unusable(folder, error.message, error) : error;
+  ]).catch(async (error: BangerError) => {
+    signal?.throwIfAborted();
+    throw error.code === "git_failed" ? unusable(folder, await reasonOf(error, options), error) : error;
   });
   const excludesFile = settings.get("core.excludesfile") ? await excludesPath(options) : undefined;
   return {
@@ -94,6 +83,20 @@ export async function findRepository(path: string, signal?: AbortSignal): Promis
     },
     isPartial: isPartial(settings),
   };
+}
+
+/** Why a folder's repository could not be read: asked only then, since each start of git costs time. */
+async function reasonOf(error: BangerError, options: GitOptions): Promise<string> {
+  try {
+    const [bare, inside] = await lines(
+      ["rev-parse", "--is-bare-repository", "--is-inside-work-tree"],
+      options,
+    );
+    if (inside === "true") return error.message;
+    return bare === "true" ? "it is a bare repository, without files" : "it lies in a .git folder";
+  } catch (problem) {
+    return notRepository((problem as BangerError).message);
+  }
 }
 
 type Layout = readonly [root: string, gitDirectory: string, commonDirectory: string, format: string];

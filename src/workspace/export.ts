@@ -148,8 +148,8 @@ async function changedFiles(
   const lines = stdout.toString("latin1").split("\0").filter(Boolean);
   return lines.map((line) => {
     const [added = "", removed = "", ...path] = line.split("\t");
-    const count = (text: string) => (text === "-" ? null : Number(text));
-    return { path: path.join("\t"), added: count(added), removed: count(removed) };
+    const lineCount = (text: string) => (text === "-" ? null : Number(text));
+    return { path: path.join("\t"), added: lineCount(added), removed: lineCount(removed) };
   });
 }
 

@@ -117,8 +117,8 @@ describe("a workspace", async () => {
     await vm.files.write("/root/.local/bin/mise", mise, { mode: "755", parents: true });
     const command = await home.run(["vm", "exec", "agent", "--", "sh", "-c", "echo $TOOL; exit 7"]);
     assert.deepEqual([command.stdout, command.code], ["mise\n", 7]);
-    const shell = await home.run(["vm", "exec", "agent"], "echo $TOOL; pwd\n");
-    assert.equal(shell.stdout, "mise\n/root/repo\n");
+    const shell = await home.run(["vm", "exec", "agent"], `echo $TOOL; pwd; echo "\${PATH##*:}"\n`);
+    assert.equal(shell.stdout, "mise\n/root/repo\n/root/.local/share/mise/shims\n");
     await vm.files.remove("/root/.local/bin/mise");
     assert.equal((await home.run(["vm", "exec", "agent", "--", "no-such-command"])).code, 127);
   });
