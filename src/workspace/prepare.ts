@@ -14,7 +14,7 @@ import { packHistory, SENT_SHALLOW } from "./delivery.ts";
 import { rememberPack } from "./guest-commits.ts";
 import { indexBytes } from "./guest-repository.ts";
 import { placeTree, type Target } from "./placing.ts";
-import { type Moved, refreshWorkspace, SENT_INDEX } from "./refresh.ts";
+import { lookAtGuest, type Moved, refreshWorkspace, SENT_INDEX } from "./refresh.ts";
 import { submoduleMembers, submodulePaths } from "./submodules.ts";
 
 export const GUEST_PATH = "/root/repo";
@@ -69,17 +69,50 @@ export async function prepareWorkspace(place: Place, request: PrepareRequest, wo
   try {
     noteSkipped(read, report);
     report.stage("packing history");
-    const whole = await snapshot(read, signal);
-    const { plan, tree } = await carryEdits(read, whole, head.commit ?? "", scratch, signal);
-    const depth = request.fullCopy ? null : undefined;
-    const history = await packHistory(plan, head, previous?.head ?? null, scratch, signal, depth);
-    const target = { plan, head, history, tree };
-    const moved = previous && (await refreshWorkspace(place, request, { ...target, previous }, work));
+    const [target, seen] = await bothOf(
+      signal,
+      (until) => pack(read, head, request, previous?.head ?? null, scratch, until),
+      async (until) => previous && lookAtGuest(place.session, read, previous, { report, signal: until }),
+    );
+    const moved =
+      previous && seen && (await refreshWorkspace(place, request, { ...target, previous }, seen, work));
     if (moved) await settle(place, request, { ...target, moved });
     else await placeNew(place, request, target, previous !== null, scratch, work);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+/** Works of two machines at a time: when one fails the other is ended, too, and waited for. */
+async function bothOf<A, B>(
+  signal: AbortSignal,
+  one: (signal: AbortSignal) => Promise<A>,
+  other: (signal: AbortSignal) => Promise<B>,
+): Promise<[A, B]> {
+  const failed = new AbortController();
+  const until = AbortSignal.any([signal, failed.signal]);
+  const works = [one(until), other(until)] as const;
+  try {
+    return await Promise.all(works);
+  } finally {
+    failed.abort();
+    await Promise.allSettled(works);
+  }
+}
+
+/** What the guest is to have, from the host alone. @param had commit that the guest got before */
+async function pack(
+  read: Plan,
+  head: Head,
+  request: PrepareRequest,
+  had: string | null,
+  scratch: string,
+  signal: AbortSignal,
+): Promise<Target> {
+  const whole = await snapshot(read, signal);
+  const { plan, tree } = await carryEdits(read, whole, head.commit ?? "", scratch, signal);
+  const depth = request.fullCopy ? null : undefined;
+  return { plan, head, tree, history: await packHistory(plan, head, had, scratch, signal, depth) };
 }
 
 const SCRATCH = "scratch-";

@@ -11,10 +11,10 @@ import type { Head } from "../git/repository.ts";
 import type { Shadow } from "../git/shadow.ts";
 import { diffTrees } from "../git/tree-diff.ts";
 import { readable } from "../git/work-tree.ts";
-import { removeFile } from "../guest/index.ts";
+import { type GuestSession, removeFile } from "../guest/index.ts";
 import type { WorkspaceRecord } from "../store/workspaces.ts";
 import { workMember } from "./archive.ts";
-import { type CaptureRequest, captureTree, entriesOf, given, guestIndexBytes } from "./capture.ts";
+import { captureTree, entriesOf, given, guestIndexBytes } from "./capture.ts";
 import { type PackedHistory, sendMembers } from "./delivery.ts";
 import { eachOf } from "./fetch.ts";
 import { guestHead } from "./guest-head.ts";
@@ -36,9 +36,30 @@ export interface Refresh {
   readonly tree: string;
 }
 
+/** What a guest's checkout is now. */
+export interface Seen {
+  readonly head: Head;
+  readonly tree: string;
+}
+
 export interface Moved {
   readonly files: number;
   readonly bytes: number;
+}
+
+/** Only reads; nothing of the host's work tree is needed for it. */
+export async function lookAtGuest(
+  session: GuestSession,
+  plan: Plan,
+  previous: WorkspaceRecord,
+  work: Work,
+): Promise<Seen> {
+  const { guestPath } = previous;
+  const [head, { tree }] = await Promise.all([
+    guestHead(session, guestPath, plan.repository.format, work.signal),
+    captureTree({ session, shadow: plan.shadow, guestPath, given: given(previous) }, work),
+  ]);
+  return { head, tree };
 }
 
 /**
@@ -49,21 +70,17 @@ export async function refreshWorkspace(
   place: Place,
   request: PrepareRequest,
   refresh: Refresh,
+  { head: now, tree: guestTree }: Seen,
   work: Work,
 ): Promise<Moved | null> {
   const { session } = place;
-  const { plan, previous } = refresh;
+  const { previous } = refresh;
   const { guestPath } = previous;
   work.report.stage("comparing with the guest");
-  const capture = { session, shadow: plan.shadow, guestPath, given: given(previous) };
-  const [now, { tree: guestTree }] = await Promise.all([
-    guestHead(session, guestPath, plan.repository.format, work.signal),
-    captureTree(capture, work),
-  ]);
   const update = await differences(refresh, guestTree, work.signal);
   const lost = [
     ...(await lostCommits(refresh, now, work.signal)),
-    ...(await lostStaging(capture, guestTree, work.signal)),
+    ...(await lostStaging(session, refresh, guestTree, work.signal)),
     ...update.lost.map(readable),
   ];
   if (lost.length > 0 && !request.force) throw guestChanges(guestPath, lost);
@@ -106,13 +123,13 @@ async function isAncestor(shadow: Shadow, commit: string, of: string, signal: Ab
 
 /** Contents that are staged in the guest and stand nowhere else. */
 async function lostStaging(
-  capture: CaptureRequest,
+  session: GuestSession,
+  { plan: { shadow }, previous: { guestPath } }: Refresh,
   guestTree: string,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const { shadow } = capture;
   const [now, then] = await Promise.all([
-    guestIndexBytes(capture, signal),
+    guestIndexBytes({ session, guestPath }, signal),
     readFile(join(shadow.directory, SENT_INDEX)).catch(() => null),
   ]);
   if (now === null || then?.equals(now)) return [];
