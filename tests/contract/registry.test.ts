@@ -1,9 +1,10 @@
 /** Images of a real registry become exactly the tree that umoci unpacks, whatever stands in their layers. */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
-import { silent, type Work } from "../../src/core/stage.ts";
+import { type Reporter, silent, type Work } from "../../src/core/stage.ts";
 import { run } from "../../src/host/run.ts";
 import { ImageStore } from "../../src/images/store.ts";
 import { Buildah, buildahMissing, DISTROLESS, DISTROLESS_CONFIG } from "../support/buildah.ts";
@@ -11,7 +12,7 @@ import { BUSYBOX, ImageMaker } from "../support/images.ts";
 import { OPENRC, openrcMissing } from "../support/openrc.ts";
 import { registriesMissing, startRegistry, type TestRegistry } from "../support/registry.ts";
 import { ScriptedRegistry } from "../support/scripted-registry.ts";
-import { temporaryPaths } from "../support/temporary.ts";
+import { temporaryFolder, temporaryPaths } from "../support/temporary.ts";
 import { describeTree, differences } from "../support/trees.ts";
 
 const work: Work = { report: silent, signal: new AbortController().signal };
@@ -40,6 +41,12 @@ const IMAGES: Readonly<Record<string, readonly string[]>> = {
 
 const noBuildah = await buildahMissing();
 
+async function unsquashed(t: TestContext, rootfs: string): Promise<string> {
+  const target = join(temporaryFolder(t), "tree");
+  await run("unsquashfs", ["-no-progress", "-quiet", "-d", target, rootfs]);
+  return target;
+}
+
 describe("an image of a registry", { skip: await registriesMissing() }, () => {
   let maker: ImageMaker;
   let registry: TestRegistry;
@@ -56,13 +63,6 @@ describe("an image of a registry", { skip: await registriesMissing() }, () => {
     await registry?.[Symbol.asyncDispose]();
     await maker?.[Symbol.asyncDispose]();
   });
-
-  async function unsquashed(t: TestContext, rootfs: string): Promise<string> {
-    const target = join(temporaryPaths(t).state, "..", "tree");
-    await mkdir(join(target, ".."), { recursive: true });
-    await run("unsquashfs", ["-no-progress", "-quiet", "-d", target, rootfs]);
-    return target;
-  }
 
   for (const name of Object.keys(IMAGES)) {
     test(`${name}: every path is as umoci unpacks it`, async (t) => {
@@ -156,6 +156,54 @@ test("of an image that shares nine of its ten layers with one that is here, one 
   assert.equal(asked().length, 10);
   await store.ensure(second, work);
   assert.deepEqual(asked(), [layers[10]?.descriptor.digest]);
+});
+
+test("of an index for several machines, this machine's image is taken", async (t) => {
+  await using registry = await ScriptedRegistry.start();
+  const own = process.arch === "x64" ? "amd64" : process.arch;
+  const manifests = [];
+  for (const architecture of ["s390x", own, "riscv64"]) {
+    const layer = await registry.layerOf([{ path: architecture, content: "x" }]);
+    registry.image(architecture, [layer], { config: { architecture } });
+    manifests.push({ ...registry.descriptor(architecture), platform: { os: "linux", architecture } });
+  }
+  const type = "application/vnd.oci.image.index.v1+json";
+  const { digest } = registry.manifest("all", { schemaVersion: 2, mediaType: type, manifests }, type);
+  const image = await new ImageStore({ paths: temporaryPaths(t) }).ensure(
+    `${registry.host}/test/image:all`,
+    work,
+  );
+  assert.equal(image.origin, digest, "the index is what is pinned");
+  assert.deepEqual(await readdir(await unsquashed(t, image.rootfs)), [own]);
+});
+
+test("layers come three at a time, and how far each is is told", async (t) => {
+  await using registry = await ScriptedRegistry.start();
+  const layers = await Promise.all(
+    [1, 2, 3, 4].map((at) => registry.layerOf([{ path: `file${at}`, content: randomBytes(100_000) }])),
+  );
+  const held: (() => void)[] = [];
+  let told: string[] = [];
+  registry.intercept = (_, reply, url) => {
+    const isLayer = layers.some(({ descriptor }) => url.pathname.endsWith(descriptor.digest));
+    if (!isLayer || told.length > 0) return false;
+    const end = reply.end.bind(reply);
+    reply.end = ((bytes: Buffer) => {
+      held.push(() => end(bytes.subarray(1000)));
+      reply.write(bytes.subarray(0, 1000));
+      return reply;
+    }) as typeof reply.end;
+    return false;
+  };
+  const progress: Reporter["progress"] = ({ parts = [] }) => {
+    if (told.length > 0 || parts.length < 3) return;
+    told = parts.map(({ name, done }) => `${name} ${done}`);
+    for (const release of held) release();
+  };
+  const following: Work = { ...work, report: { ...silent, progress } };
+  await new ImageStore({ paths: temporaryPaths(t) }).ensure(registry.image("four", layers), following);
+  const names = layers.slice(0, 3).map(({ descriptor }) => `${descriptor.digest.slice(7, 19)} 1000`);
+  assert.deepEqual(told, names);
 });
 
 describe("a registry with TLS and a login", { skip: await registriesMissing() }, () => {

@@ -10,6 +10,8 @@ export type Interception = (request: IncomingMessage, reply: ServerResponse, url
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
+const digestOf = (bytes: Buffer) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+
 export class ScriptedRegistry implements AsyncDisposable {
   readonly #server = createServer((request, reply) => this.#answer(request, reply));
   readonly #blobs = new Map<string, Buffer>();
@@ -31,15 +33,17 @@ export class ScriptedRegistry implements AsyncDisposable {
 
   /** Adds a blob. @returns its descriptor */
   blob(bytes: Buffer, mediaType: string) {
-    const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+    const digest = digestOf(bytes);
     this.#blobs.set(digest, bytes);
     return { mediaType, digest, size: bytes.length };
   }
 
   /** Adds a layer of these bytes, gzipped unless told otherwise. */
   layer(tar: Buffer, packed: Buffer = gzipSync(tar)) {
-    const diffId = `sha256:${createHash("sha256").update(tar).digest("hex")}`;
-    return { diffId, descriptor: this.blob(packed, "application/vnd.oci.image.layer.v1.tar+gzip") };
+    return {
+      diffId: digestOf(tar),
+      descriptor: this.blob(packed, "application/vnd.oci.image.layer.v1.tar+gzip"),
+    };
   }
 
   /** A layer of entries. */
@@ -57,9 +61,8 @@ export class ScriptedRegistry implements AsyncDisposable {
   /** Adds a document under a tag. @returns its descriptor */
   manifest(tag: string, content: unknown, type: string) {
     const bytes = Buffer.from(JSON.stringify(content));
-    const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-    for (const name of [tag, digest]) this.#manifests.set(name, { bytes, type });
-    return { mediaType: type, digest, size: bytes.length };
+    for (const name of [tag, digestOf(bytes)]) this.#manifests.set(name, { bytes, type });
+    return this.descriptor(tag);
   }
 
   /** Tags an image of layers. @returns its reference */
@@ -85,6 +88,12 @@ export class ScriptedRegistry implements AsyncDisposable {
     return `${this.host}/test/image:${tag}`;
   }
 
+  /** The descriptor of what a tag stands for. */
+  descriptor(tag: string) {
+    const { bytes = Buffer.alloc(0), type = "" } = this.#manifests.get(tag) ?? {};
+    return { mediaType: type, digest: digestOf(bytes), size: bytes.length };
+  }
+
   #answer(request: IncomingMessage, reply: ServerResponse): void {
     const url = new URL(request.url ?? "/", `http://${this.host}`);
     this.asked.push(`${request.method} ${url.pathname}`);
@@ -93,7 +102,7 @@ export class ScriptedRegistry implements AsyncDisposable {
     const manifest = url.pathname.includes("/manifests/") ? this.#manifests.get(name) : undefined;
     const blob = url.pathname.includes("/blobs/") ? this.#blobs.get(name) : undefined;
     if (manifest) {
-      const digest = `sha256:${createHash("sha256").update(manifest.bytes).digest("hex")}`;
+      const digest = digestOf(manifest.bytes);
       reply.writeHead(200, { "content-type": manifest.type, "docker-content-digest": digest });
       reply.end(request.method === "HEAD" ? undefined : manifest.bytes);
     } else if (blob) {
