@@ -4,7 +4,10 @@ import { asBangerError } from "../core/errors.ts";
 export interface Row {
   /** What was looked at, a few words. */
   readonly name: string;
-  /** `fail`: banger cannot do its main job. `warn`: it can, but something is slower, weaker or missing. */
+  /**
+   * `fail`: banger cannot do its main job, or not as it was set up to. `warn`: it can, but something is slower, weaker or
+   * missing.
+   */
   readonly state: "pass" | "warn" | "fail";
   readonly detail: string;
   /** What to do about it, when there is something. */

@@ -1,6 +1,6 @@
 /** banger's folders and its database. */
 import { constants, type Stats } from "node:fs";
-import { access, stat } from "node:fs/promises";
+import { access, chmod, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { formatSize, GIB } from "../core/units.ts";
 import { freeSpace } from "../disk/free-space.ts";
@@ -11,6 +11,7 @@ import { fail, pass, type Row, warn } from "./row.ts";
 /** A kernel, an image and a first VM's disk fit in this. */
 const NEEDED_BYTES = GIB;
 const COMFORTABLE_BYTES = 5 * GIB;
+const PRIVATE = 0o700;
 
 /** Whether the folders are, or can be made, this user's own. */
 export async function checkFolders(
@@ -20,6 +21,21 @@ export async function checkFolders(
   const found = await Promise.all([paths.state, paths.cache, paths.run].map((path) => judge(path, uid)));
   const wrong = found.filter((row) => row !== null);
   return wrong.length > 0 ? wrong : [pass("folders", `${paths.state}, ${paths.cache}`)];
+}
+
+/**
+ * Closes those of banger's folders to others that are this user's own and open to them, or closed to the user.
+ * @returns the folders that were changed
+ */
+export async function closeFolders(paths: Paths, uid: number = process.getuid?.() ?? 0): Promise<string[]> {
+  const closed: string[] = [];
+  for (const path of [paths.state, paths.cache, paths.run]) {
+    const info = await look(path);
+    if (!info?.isDirectory() || info.uid !== uid || (info.mode & 0o777) === PRIVATE) continue;
+    await chmod(path, PRIVATE);
+    closed.push(path);
+  }
+  return closed;
 }
 
 /** What is wrong with a folder, judged as the daemon does it when it starts. */

@@ -27,6 +27,8 @@ export type DriverStatus =
       readonly reason: string;
       readonly fix: string;
       readonly packages: readonly string[];
+      /** Somebody put it here, or named it in config.toml, and it cannot be used as it is. */
+      readonly broken?: boolean;
     };
 
 /** A kernel in the forms that drivers boot. */

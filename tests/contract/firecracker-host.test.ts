@@ -14,10 +14,10 @@ describe("Firecracker on a host", { skip: kvmHostMissing }, async () => {
   const host = await DoubleHost.make({});
   const home = await makeHome({ seeded: false });
 
-  const driverRow = async (look: KvmLook = "usable"): Promise<Row> => {
-    const said = JSON.parse((await host.run(home, ["doctor", "--json"], look)).stdout) as Row[];
-    return said.find(({ name }) => name === "driver") ?? assert.fail("no row for the driver");
-  };
+  const rows = async (look: KvmLook = "usable"): Promise<Row[]> =>
+    JSON.parse((await host.run(home, ["doctor", "--json"], look)).stdout);
+  const driverRow = async (look: KvmLook = "usable"): Promise<Row> =>
+    (await rows(look)).find(({ name }) => name === "driver") ?? assert.fail("no row for the driver");
 
   /** A VM on it is refused, with words that fit, and nothing is there afterwards. */
   async function refused(words: RegExp, hint: RegExp, look: KvmLook = "usable"): Promise<void> {
@@ -54,6 +54,12 @@ describe("Firecracker on a host", { skip: kvmHostMissing }, async () => {
         (await driverRow()).detail,
         /not firecracker: Firecracker 1\.4\.1 is too old, 1\.5\.0 is needed/,
       );
+      const finding = (await rows()).find(({ name }) => name === "firecracker");
+      assert.deepEqual(
+        [finding?.state, finding?.detail],
+        ["fail", "Firecracker 1.4.1 is too old, 1.5.0 is needed"],
+      );
+      assert.match(finding?.fix ?? "", /get a release .* firecracker_bin/);
       await refused(/Firecracker 1\.4\.1 is too old, 1\.5\.0 is needed/, /firecracker_bin/);
     });
 

@@ -1,7 +1,18 @@
 /** What goes wrong on the host: told clearly, with the next step, nothing lost, nothing left behind. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { chmod, chown, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -70,6 +81,23 @@ describe("trouble", async () => {
     assert.equal(result.code, 1);
     assert.match(result.stderr, /12345/);
     await new Promise((resolve) => impostor.close(resolve));
+  });
+
+  test("a state folder that others may write to stops banger, and doctor --fix puts it right", async () => {
+    await stopped();
+    const modeOf = async () => ((await stat(home.state)).mode & 0o777).toString(8);
+    await chmod(home.state, 0o777);
+    const refused = await home.run(["vm", "list"]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /others may write to it/);
+    const looked = await home.run(["doctor"]);
+    assert.match(looked.stdout, /^FAIL +folders +others may write to .*\n +chmod 700 /m);
+    assert.equal(await modeOf(), "777", "looking changes nothing");
+    const mended = await home.run(["doctor", "--fix"]);
+    assert.match(mended.stderr, /^chmod 700 .*\.local\/state\/banger$/m);
+    assert.match(mended.stdout, /^PASS +folders /m);
+    assert.equal(await modeOf(), "700");
+    assert.equal((await home.run(["vm", "list"])).code, 0);
   });
 
   test("a missing QEMU is named with the package that brings it; nothing is made", async () => {

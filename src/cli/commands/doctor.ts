@@ -12,16 +12,20 @@ export default define({
   name: "doctor",
   summary: "whether this machine has what banger needs",
   options: {
-    fix: flag("--fix", "install what is missing, after asking"),
+    fix: flag("--fix", "close banger's folders to others; install what is missing, after asking"),
     yes: flag("-y, --yes", "do not ask"),
     json,
   },
   examples: [
     ["banger doctor", "read-only; code 1 when something is missing that banger cannot do without"],
-    ["banger doctor --fix", "shows the package manager's commands, asks, and runs them"],
+    [
+      "banger doctor --fix",
+      "puts the folders right; shows the package manager's commands, asks, and runs them",
+    ],
     ["banger doctor --json", "rows of name, state (pass, warn, fail), detail, fix"],
   ],
   handler: async ({ options }, context): Promise<readonly Row[]> => {
+    if (options.fix) await fixFolders(context);
     const rows = await examine(context);
     if (!options.fix) return rows;
     if (rows.every((row) => row.name !== "host tools" || row.state === "pass")) {
@@ -33,6 +37,11 @@ export default define({
   render: (rows, { style }) => rows.map((row) => renderRow(row, style)).join(""),
   exitCode: (rows) => (rows.some((row) => row.state === "fail") ? 1 : 0),
 });
+
+async function fixFolders(context: Context): Promise<void> {
+  const { closeFolders } = await import("../../doctor/state.ts");
+  for (const path of await closeFolders(resolvePaths(context.env))) context.note(`chmod 700 ${path}`);
+}
 
 async function examine(context: Context): Promise<readonly Row[]> {
   const { diagnose } = await import("../../doctor/diagnose.ts");

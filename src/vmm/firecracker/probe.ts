@@ -19,26 +19,31 @@ export async function probeFirecracker(
   configured: string | undefined,
   accelerator: () => Promise<AcceleratorChoice>,
 ): Promise<DriverStatus> {
-  const refuse = (reason: string, fix: string): DriverStatus => ({
+  const refuse = (reason: string, fix: string, broken: boolean): DriverStatus => ({
     usable: false,
     reason,
     fix,
     packages: [],
+    broken,
   });
   const found = await findFirecracker(configured);
-  if (found.path === null) return refuse(found.problem, found.fix);
+  if (found.path === null) return refuse(found.problem, found.fix, configured !== undefined);
   const said = await run(found.path, ["--version"]).then(
     ({ stdout }) => stdout,
     (error: Error) => error.message,
   );
   const version = /^Firecracker v(\d+\.\d+\.\d+)/m.exec(said)?.[1];
   if (version === undefined)
-    return refuse(`${found.path} does not tell a version of Firecracker (${said.split("\n")[0]})`, REPLACE);
+    return refuse(
+      `${found.path} does not tell a version of Firecracker (${said.split("\n")[0]})`,
+      REPLACE,
+      true,
+    );
   if (older(version, OLDEST))
-    return refuse(`Firecracker ${version} is too old, ${OLDEST} is needed`, REPLACE);
+    return refuse(`Firecracker ${version} is too old, ${OLDEST} is needed`, REPLACE, true);
   const choice = await accelerator();
   if (choice.accelerator !== "kvm")
-    return refuse(`it needs KVM; here is ${choice.why}`, "use --driver qemu, which works without");
+    return refuse(`it needs KVM; here is ${choice.why}`, "use --driver qemu, which works without", false);
   const newer = older(TESTED, version);
   const notes = [
     newer ? `; newer than ${TESTED}, which banger is tested with` : "",

@@ -30,30 +30,56 @@ describe("the driver", () => {
   const usable = { usable: true, version: "QEMU 9.0.0", why: "the reason" } as const;
 
   test("passes with KVM and warns without; both with version and reason", async () => {
-    const fast = await checkDriver("auto", driver({ ...usable, accelerator: "kvm" }));
-    assert.deepEqual([fast.state, fast.detail], ["pass", "qemu/kvm: QEMU 9.0.0, the reason"]);
-    const slow = await checkDriver("qemu", driver({ ...usable, accelerator: "tcg" }));
-    assert.equal(slow.state, "warn");
-    assert.match(slow.detail, /^qemu\/tcg \(chosen by the configuration\): QEMU 9.0.0/);
+    const [fast] = await checkDriver("auto", driver({ ...usable, accelerator: "kvm" }));
+    assert.deepEqual([fast?.state, fast?.detail], ["pass", "qemu/kvm: QEMU 9.0.0, the reason"]);
+    const [slow] = await checkDriver("qemu", driver({ ...usable, accelerator: "tcg" }));
+    assert.equal(slow?.state, "warn");
+    assert.match(slow?.detail ?? "", /^qemu\/tcg \(chosen by the configuration\): QEMU 9.0.0/);
   });
 
   test("says in the same line why a better one is not used", async () => {
     const absent = { usable: false, reason: "firecracker is not installed", fix: "", packages: [] } as const;
-    const { detail } = await checkDriver("auto", [
+    const rows = await checkDriver("auto", [
       { name: "firecracker", probe: async () => absent },
       ...driver({ ...usable, accelerator: "kvm" }),
     ]);
-    assert.equal(detail, "qemu/kvm: QEMU 9.0.0, the reason; not firecracker: firecracker is not installed");
+    assert.deepEqual(
+      rows.map(({ detail }) => detail),
+      ["qemu/kvm: QEMU 9.0.0, the reason; not firecracker: firecracker is not installed"],
+    );
+  });
+
+  test("that is here but too old has a row of its own with what to do, unless it is the one wanted", async () => {
+    const old = {
+      usable: false,
+      reason: "too old",
+      fix: "get a newer one",
+      packages: [],
+      broken: true,
+    } as const;
+    const both = [
+      { name: "firecracker" as const, probe: async () => old },
+      ...driver({ ...usable, accelerator: "kvm" }),
+    ];
+    const [finding, row] = await checkDriver("auto", both);
+    assert.deepEqual(finding, {
+      name: "firecracker",
+      state: "fail",
+      detail: "too old",
+      fix: "get a newer one",
+    });
+    assert.equal(row?.state, "pass");
+    const alone = await checkDriver("firecracker", both);
+    assert.deepEqual(
+      alone.map(({ name, state }) => [name, state]),
+      [["driver", "fail"]],
+    );
   });
 
   test("fails with the fix when none can be used", async () => {
     const refused = { usable: false, reason: "too old", fix: "get a newer one", packages: [] } as const;
-    assert.deepEqual(await checkDriver("auto", driver(refused)), {
-      name: "driver",
-      state: "fail",
-      detail: "qemu: too old",
-      fix: "get a newer one",
-    });
+    const row = { name: "driver", state: "fail", detail: "qemu: too old", fix: "get a newer one" };
+    assert.deepEqual(await checkDriver("auto", driver(refused)), [row]);
   });
 });
 

@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, test } from "node:test";
 import { GIB } from "../../../src/core/units.ts";
 import { guarded } from "../../../src/doctor/row.ts";
-import { checkDatabase, checkFolders, checkFreeSpace } from "../../../src/doctor/state.ts";
+import { checkDatabase, checkFolders, checkFreeSpace, closeFolders } from "../../../src/doctor/state.ts";
 import { databaseFile } from "../../../src/host/paths.ts";
 import { temporaryFolder, temporaryPaths } from "../../support/temporary.ts";
 
@@ -34,6 +34,22 @@ describe("folders", () => {
       assert.equal(row?.fix, fix && `${fix} ${paths.state}`);
     });
   }
+
+  test("of the user's own are closed to others by --fix, and no others", async (t) => {
+    const paths = temporaryPaths(t);
+    mkdirSync(paths.state);
+    chmodSync(paths.state, 0o775);
+    mkdirSync(paths.cache);
+    chmodSync(paths.cache, 0o500);
+    assert.deepEqual(await closeFolders(paths, me + 1), []);
+    assert.deepEqual(await closeFolders(paths), [paths.state, paths.cache]);
+    assert.deepEqual(
+      (await checkFolders(paths)).map(({ state }) => state),
+      ["pass"],
+    );
+    assert.deepEqual(await closeFolders(paths), []);
+    assert.ok(!existsSync(paths.run), "nothing is made");
+  });
 
   test("that are something else, or somebody else's, fail with what to type", async (t) => {
     const paths = temporaryPaths(t);
