@@ -1,5 +1,6 @@
 /** Whether ssh reaches VMs, by banger's own command and by its own name. */
 import type { Config } from "../core/config.ts";
+import { account } from "../host/account.ts";
 import type { Paths } from "../host/paths.ts";
 import { sshConfigFile } from "../host/ssh-config.ts";
 import { includeState, userSshConfig } from "../host/ssh-include.ts";
@@ -24,6 +25,12 @@ export async function checkSshInclude(paths: Paths, home: string): Promise<Row> 
 /** The key that guests are given; banger's own is made when the first VM starts. @throws ssh_key_unusable */
 export async function checkSshKey(paths: Paths, config: Config): Promise<Row> {
   const { ssh_key_path: configured } = config;
+  if (!account())
+    return warn(
+      "ssh key",
+      "ssh serves only users that have a name on this host, and you have none; banger vm ssh works without it",
+      "ask for an entry in /etc/passwd for plain ssh",
+    );
   if (configured === undefined) return pass("ssh key", "banger's own");
   return (await sshPublicKey(paths, configured))
     ? pass("ssh key", configured)

@@ -1,6 +1,6 @@
 /** Whether an ordinary user of this host can act as root inside a user namespace with several ids. */
 import { readFile } from "node:fs/promises";
-import { userInfo } from "node:os";
+import { account } from "./account.ts";
 import { ProcessError, run } from "./run.ts";
 import { findTool } from "./tools.ts";
 
@@ -10,7 +10,8 @@ export type NamespaceStatus =
 
 /** Tries it: reads /etc/subuid and /etc/subgid, looks for newuidmap, and makes one namespace. */
 export async function userNamespaces(): Promise<NamespaceStatus> {
-  const { username, uid } = userInfo();
+  const uid = process.getuid?.() ?? 0;
+  const username = account()?.name ?? String(uid);
   if ((await findTool("newuidmap")) === null) {
     return { usable: false, reason: "newuidmap is missing", fix: "banger doctor --fix" };
   }

@@ -3,6 +3,7 @@
 import { readFile, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { BangerError } from "../core/errors.ts";
+import { account } from "./account.ts";
 import { exists, privateDirectory, temporaryName } from "./files.ts";
 import type { Paths } from "./paths.ts";
 import { homeFolder } from "./paths.ts";
@@ -21,38 +22,31 @@ export function sshKeyFile(paths: Paths, configured: string | undefined): string
 /**
  * The line of the public key. Banger's own pair is made when it is missing; callers in one process take turns.
  * @param configured `ssh_key_path`
- * @returns null when the host has no ssh-keygen, or none that works for this user: ssh takes nobody without a name
+ * @returns null when the host has no ssh-keygen, or no name for this user
  * @throws ssh_key_unusable when the configured key cannot be used
  */
 export async function sshPublicKey(paths: Paths, configured: string | undefined): Promise<string | null> {
   const keygen = await findTool("ssh-keygen");
-  if (!keygen) return null;
+  if (!keygen || !account()) return null;
   const file = sshKeyFile(paths, configured);
   if (configured !== undefined) {
     await checkKey(file);
     return publicHalf(keygen, file);
   }
-  if (!(await exists(file)) && !(await makePair(keygen, paths, file))) return null;
+  if (!(await exists(file))) await makePair(keygen, paths, file);
   return readFile(`${file}.pub`, "utf8").then(
     (line) => line.trim(),
     () => publicHalf(keygen, file),
   );
 }
 
-/** @returns false when this user has no name, as in some containers */
-async function makePair(keygen: string, paths: Paths, file: string): Promise<boolean> {
+async function makePair(keygen: string, paths: Paths, file: string): Promise<void> {
   await privateDirectory(sshFolder(paths));
   const temporary = temporaryName(file);
-  try {
-    await run(keygen, ["-q", "-t", "ed25519", "-N", "", "-C", "banger", "-f", temporary]);
-  } catch (error) {
-    if (error instanceof ProcessError && /^No user exists/m.test(error.stderr)) return false;
-    throw error;
-  }
+  await run(keygen, ["-q", "-t", "ed25519", "-N", "", "-C", "banger", "-f", temporary]);
   // The private half last: it is what says that the pair is there.
   await rename(`${temporary}.pub`, `${file}.pub`);
   await rename(temporary, file);
-  return true;
 }
 
 /** What ssh itself would refuse later, refused now. @throws ssh_key_unusable */

@@ -21,6 +21,7 @@ const SEEDED = [".local/state/banger/images", ".local/state/banger/kernels", ".c
 
 export interface OrdinaryUser {
   readonly uid: number;
+  readonly home: string;
   run(args: readonly string[]): Promise<CommandResult>;
   /** Takes the home down with all that is in it and runs for it. */
   remove(): Promise<void>;
@@ -51,6 +52,7 @@ export async function makeOrdinaryUser(): Promise<OrdinaryUser> {
     runToEnd("setpriv", [...AS_USER, LAUNCHER, ...args], { env, cwd: path });
   return {
     uid: Number(ID),
+    home: path,
     run: user,
     remove: async () => {
       const vms = JSON.parse((await user(["vm", "list", "-a", "--json"])).stdout) as { id: string }[];

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { configureHome } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
+import { makeOrdinaryUser, ordinaryUserMissing } from "../support/ordinary-user.ts";
 
 describe("at each start a guest gets", async () => {
   const home = await makeHome();
@@ -122,4 +123,32 @@ guest = "~/not-there"
     assert.equal((await home.run(["vm", "start", "fs"])).code, 0);
     assert.equal(await guest("ls /root/x; ls -d /root/in-the-way"), "/root/x\n/root/in-the-way\n");
   });
+});
+
+test("a user whose id has no name: files that may not be read are told, and a shell needs no ssh", {
+  skip: await ordinaryUserMissing(),
+}, async () => {
+  const user = await makeOrdinaryUser();
+  try {
+    const folder = join(user.home, "dots");
+    mkdirSync(join(folder, "closed"), { recursive: true });
+    writeFileSync(join(folder, "open"), "open");
+    writeFileSync(join(folder, "secret"), "secret", { mode: 0o600 });
+    chmodSync(join(folder, "closed"), 0o700);
+    await configureHome(user.home, '[[file_sync]]\nhost = "~/dots"\nguest = "~/dots"\n');
+    const failed = await user.run(["vm", "create", "--name", "own"]);
+    assert.equal(failed.code, 1);
+    assert.match(failed.stderr, /file_sync\[0\]: .*dots\/closed: it may not be read/);
+    chmodSync(join(folder, "closed"), 0o755);
+    const again = await user.run(["vm", "start", "own"]);
+    assert.match(again.stderr, /file_sync\[0\]: .*dots\/secret: it may not be read/);
+    chmodSync(join(folder, "secret"), 0o644);
+    const started = await user.run(["vm", "start", "own"]);
+    assert.equal(started.code, 0, started.stderr);
+    const shell = await user.run(["vm", "ssh", "own", "--", "ls", "-a", "dots;", "cat", "dots/secret"]);
+    assert.deepEqual([shell.code, shell.stdout], [0, ".\n..\nclosed\nopen\nsecret\nsecret"], shell.stderr);
+    assert.match((await user.run(["doctor"])).stdout, /^WARN +ssh key .* you have none/m);
+  } finally {
+    await user.remove();
+  }
 });

@@ -1,5 +1,5 @@
-import { userInfo } from "node:os";
 import { BangerError } from "../../core/errors.ts";
+import { account } from "../../host/account.ts";
 import { homeFolder, resolvePaths } from "../../host/paths.ts";
 import { sshConfigFile } from "../../host/ssh-config.ts";
 import {
@@ -55,11 +55,10 @@ export default define({
       await context.connect(); // the daemon writes the file, and keeps it current
       if (options.install) changed = await installInclude(home, path);
     }
-    if (userInfo().homedir !== home) {
-      context.note(
-        `${context.style.yellow("note:")} ssh reads ${userSshConfig(userInfo().homedir)}, whatever HOME says`,
-      );
-    }
+    const user = account();
+    const note = (text: string) => context.note(`${context.style.yellow("note:")} ${text}`);
+    if (!user) note("ssh serves only users that have a name on this host, and you have none");
+    else if (user.home !== home) note(`ssh reads ${userSshConfig(user.home)}, whatever HOME says`);
     return {
       path,
       include: includeLine(path),

@@ -1,5 +1,6 @@
 /** The host's ssh, in the place of this process: signals, job control and its escape keys are then its own. */
 import { BangerError } from "../../core/errors.ts";
+import { account } from "../../host/account.ts";
 import { becomeProgram } from "../../host/become.ts";
 import { forgetHosts, knownKeys } from "../../host/known-hosts.ts";
 import { resolvePaths } from "../../host/paths.ts";
@@ -16,7 +17,7 @@ interface SshOptions {
 }
 
 /**
- * Becomes ssh into the VM. Returns only where there is no ssh on this host.
+ * Becomes ssh into the VM. Returns only where there is no ssh on this host, or none for this user.
  * @throws ssh_host_key_changed
  */
 export async function becomeSsh(
@@ -26,7 +27,7 @@ export async function becomeSsh(
   { tty, newHostKey }: SshOptions,
 ): Promise<void> {
   const ssh = await findTool("ssh");
-  if (!ssh) return;
+  if (!ssh || !account()) return;
   const paths = resolvePaths(context.env);
   if (newHostKey) await forgetHosts(paths, (host) => host !== vm.id);
   else await refuseChangedKey(vm, await knownKeys(paths, vm.id));
