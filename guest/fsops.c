@@ -521,12 +521,13 @@ int fs_remove(const char *path, bool recursive, bool missing_ok, struct failure 
 
 #define TEMP_PREFIX ".banger-tmp-"
 #define TEMP_TRIES 16
+_Static_assert(sizeof TEMP_PREFIX + 16 == FS_TEMP_NAME, "the prefix and 16 hexadecimal digits");
 
 struct fs_write {
     struct fs_write_options options;
     char *path;
     struct split split;
-    char temp[sizeof TEMP_PREFIX + 16];
+    char temp[FS_TEMP_NAME];
     int dir;
     int fd;
     uint64_t bytes;
@@ -543,17 +544,22 @@ static void write_free(struct fs_write *w)
     free(w);
 }
 
+void fs_temp_name(char name[FS_TEMP_NAME], unsigned attempt)
+{
+    uint64_t random = 0;
+    if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random) {
+        /* Early in boot: the name need not be secret, O_EXCL does the rest. */
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        random = (uint64_t)to_ns(&now) * UINT64_C(0x9e3779b97f4a7c15) + attempt;
+    }
+    snprintf(name, FS_TEMP_NAME, TEMP_PREFIX "%016" PRIx64, random);
+}
+
 static int open_temp(struct fs_write *w)
 {
-    for (int i = 0; i < TEMP_TRIES; i++) {
-        uint64_t random = 0;
-        if (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random) {
-            /* Early in boot: the name need not be secret, O_EXCL does the rest. */
-            struct timespec now;
-            clock_gettime(CLOCK_MONOTONIC, &now);
-            random = (uint64_t)to_ns(&now) * UINT64_C(0x9e3779b97f4a7c15) + (uint64_t)i;
-        }
-        snprintf(w->temp, sizeof w->temp, TEMP_PREFIX "%016" PRIx64, random);
+    for (unsigned i = 0; i < TEMP_TRIES; i++) {
+        fs_temp_name(w->temp, i);
         w->fd = openat(w->dir, w->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (w->fd >= 0 || errno != EEXIST)
             break;

@@ -70,6 +70,10 @@ struct fs_remover *fs_remover_open(const char *path, bool recursive, bool missin
 int fs_remover_step(struct fs_remover *r, unsigned budget, struct failure *f);
 void fs_remover_close(struct fs_remover *r);
 
+/* A name that nothing in a folder has yet, most likely, for what is renamed when it is complete; `attempt` varies it. */
+#define FS_TEMP_NAME 29u
+void fs_temp_name(char name[FS_TEMP_NAME], unsigned attempt);
+
 /* Atomic write of one file (op 13). */
 struct fs_write_options {
     uint32_t mode; /* set as it is, no umask */

@@ -13,10 +13,12 @@
 #include <unistd.h>
 
 #include "beneath.h"
+#include "settle.h"
 #include "sparse.h"
 
 #define BLOCK 512u
-#define REPLACE_TRIES 8
+/* A file of at most so many bytes is there in one go, or removed when the stream breaks off: hiding it costs more than it gives. */
+#define SHOWN_FROM_START (64u << 10)
 #define ID_MAX UINT64_C(0xfffffffe) /* (uid_t)-1 means "leave it" to chown */
 
 /* The ustar header, byte for byte. */
@@ -108,6 +110,7 @@ struct tar_in {
     size_t pax_len;
 
     struct member member;
+    struct settle place; /* of the member */
     int file;      /* being written, else -1 */
     uint64_t left; /* of the file, or bytes to skip */
     unsigned pad;  /* after the data */
@@ -676,51 +679,27 @@ static int set_xattrs(const struct tar_in *t, int fd)
     return 0;
 }
 
-/* Makes room for the member. Directories are never removed. */
-static int clear_way(struct tar_in *t)
+static int make_symlink(void *ctx, int dir, const char *name)
 {
-    return unlinkat(t->parent, t->member.base, 0) == 0 || errno == ENOENT ? 0 : -1;
+    const struct member *m = ctx;
+    return symlinkat(m->link, dir, name);
 }
 
-/* Runs `make` until nothing is in its way. */
-static int replace(struct tar_in *t, int (*make)(struct tar_in *t))
+static int make_node(void *ctx, int dir, const char *name)
 {
-    for (int i = 0; i < REPLACE_TRIES; i++) {
-        int result = make(t);
-        if (result >= 0 || errno != EEXIST)
-            return result;
-        if (clear_way(t) != 0)
-            return -1;
-    }
-    errno = EEXIST;
-    return -1;
-}
-
-static int make_file(struct tar_in *t)
-{
-    return openat(t->parent, t->member.base, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
-static int make_symlink(struct tar_in *t)
-{
-    return symlinkat(t->member.link, t->parent, t->member.base);
-}
-
-static int make_node(struct tar_in *t)
-{
-    const struct member *m = &t->member;
+    const struct member *m = ctx;
     mode_t kind = m->type == '3' ? S_IFCHR : m->type == '4' ? S_IFBLK : S_IFIFO;
-    return mknodat(t->parent, m->base, kind | 0600, kind == S_IFIFO ? 0 : makedev(m->major, m->minor));
+    return mknodat(dir, name, kind | 0600, kind == S_IFIFO ? 0 : makedev(m->major, m->minor));
 }
 
 static int set_owner_and_time(struct tar_in *t)
 {
     const struct member *m = &t->member;
+    const char *name = settle_name(&t->place);
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, m->mtime};
-    if ((t->options.keep_owner || t->is_root) &&
-        fchownat(t->parent, m->base, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) != 0)
+    if ((t->options.keep_owner || t->is_root) && fchownat(t->parent, name, m->uid, m->gid, AT_SYMLINK_NOFOLLOW) != 0)
         return -1;
-    return utimensat(t->parent, m->base, times, AT_SYMLINK_NOFOLLOW);
+    return utimensat(t->parent, name, times, AT_SYMLINK_NOFOLLOW);
 }
 
 /* chmod for what must not be opened; through /proc, because fchmodat would follow a symlink put there meanwhile. */
@@ -728,7 +707,7 @@ static int set_node_mode(struct tar_in *t)
 {
     char proc[40];
     struct stat st;
-    int fd = openat(t->parent, t->member.base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(t->parent, settle_name(&t->place), O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -1;
     snprintf(proc, sizeof proc, "/proc/self/fd/%d", fd);
@@ -741,22 +720,34 @@ static int set_node_mode(struct tar_in *t)
     return result;
 }
 
-static int write_node(struct tar_in *t)
+/* What was made is as it should be, or is removed. */
+static int settle_entry(struct tar_in *t, bool ready)
 {
-    if (replace(t, make_node) < 0 || set_owner_and_time(t) != 0 || set_node_mode(t) != 0)
+    if (!ready) {
+        int err = errno;
+        settle_drop(&t->place);
+        return member_failed(t, err);
+    }
+    if (settle_done(&t->place, -1) != 0)
         return errno_failed(t);
     t->entries++;
     return 0;
+}
+
+static int write_node(struct tar_in *t)
+{
+    if (settle_make(&t->place, make_node, &t->member) < 0)
+        return errno_failed(t);
+    return settle_entry(t, set_owner_and_time(t) == 0 && set_node_mode(t) == 0);
 }
 
 static int write_symlink(struct tar_in *t)
 {
     if (t->member.link == NULL || t->member.link[0] == 0)
         return invalid(t, shown_name(t), "is a symbolic link without a target");
-    if (replace(t, make_symlink) < 0 || set_owner_and_time(t) != 0)
+    if (settle_make(&t->place, make_symlink, &t->member) < 0)
         return errno_failed(t);
-    t->entries++;
-    return 0;
+    return settle_entry(t, set_owner_and_time(t) == 0);
 }
 
 static bool same_file(int dir_a, const char *a, int dir_b, const char *b)
@@ -766,21 +757,23 @@ static bool same_file(int dir_a, const char *a, int dir_b, const char *b)
            x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-/* Links the member to `target` in `dir`. A link to itself must not first unlink what it links to. */
-static int place_link(struct tar_in *t, int dir, const char *target)
+struct link_target {
+    int dir;
+    const char *name;
+};
+
+static int make_link(void *ctx, int dir, const char *name)
 {
-    for (int i = 0; i < REPLACE_TRIES; i++) {
-        if (linkat(dir, target, t->parent, t->member.base, 0) == 0)
-            return 0;
-        if (errno != EEXIST)
-            return -1;
-        if (same_file(dir, target, t->parent, t->member.base))
-            return 0;
-        if (clear_way(t) != 0)
-            return -1;
-    }
-    errno = EEXIST;
-    return -1;
+    const struct link_target *target = ctx;
+    return linkat(target->dir, target->name, dir, name, 0);
+}
+
+/* Links the member to its target. A link to itself is there already; renaming one over itself would leave both. */
+static int place_link(struct tar_in *t, struct link_target target)
+{
+    if (same_file(target.dir, target.name, t->parent, t->member.base))
+        return 0;
+    return settle_make(&t->place, make_link, &target) < 0 ? -1 : settle_done(&t->place, -1);
 }
 
 /* The same name twice, a missing target and so on: said about the link, with the member's name. */
@@ -803,7 +796,7 @@ static int write_hard_link(struct tar_in *t)
     int dir = beneath_open(t->root, target, len, O_PATH | O_DIRECTORY, false);
     if (dir < 0)
         return link_failed(t, errno);
-    int result = place_link(t, dir, len ? target + len + 1 : target);
+    int result = place_link(t, (struct link_target){dir, len ? target + len + 1 : target});
     int err = errno;
     close(dir);
     if (result != 0)
@@ -866,7 +859,7 @@ static void drop_file(struct tar_in *t)
         return;
     close(t->file);
     t->file = -1;
-    unlinkat(t->parent, t->member.base, 0);
+    settle_drop(&t->place);
 }
 
 static int complete_file(struct tar_in *t)
@@ -877,16 +870,19 @@ static int complete_file(struct tar_in *t)
         return member_failed(t, err);
     }
     int fd = t->file;
+    int settled = settle_done(&t->place, fd);
+    int err = errno;
     t->file = -1;
-    if (close(fd) != 0)
-        return errno_failed(t);
+    bool closed = close(fd) == 0;
+    if (settled != 0 || !closed)
+        return member_failed(t, settled != 0 ? err : errno);
     t->entries++;
     return 0;
 }
 
 static int begin_file(struct tar_in *t)
 {
-    int fd = replace(t, make_file);
+    int fd = settle_file(&t->place, t->member.size > SHOWN_FROM_START || t->member.sparse);
     if (fd < 0)
         return errno_failed(t);
     t->file = fd;
@@ -1044,6 +1040,7 @@ static int write_member(struct tar_in *t)
         return 0;
     if (enter_parent(t) != 0)
         return errno_failed(t);
+    t->place = (struct settle){.dir = t->parent, .name = t->member.base};
     switch (type) {
     case '0':
         return begin_file(t);

@@ -3,8 +3,8 @@
  * push parser.
  *
  * No member is ever resolved through a symlink or above the destination: absolute names, `..`, hard links that leave
- * and members below a symlink are ST_INVALID_ARCHIVE. Existing files are unlinked and made anew, directories are
- * merged; a directory is never replaced by something else (ST_IS_DIRECTORY), nor something else by a directory
+ * and members below a symlink are ST_INVALID_ARCHIVE. What is there keeps its name until what
+ * replaces it is complete (settle.h), and a file of more than 64 KiB has no name before it is; directories are merged; a directory is never replaced by something else (ST_IS_DIRECTORY), nor something else by a directory
  * (ST_NOT_DIRECTORY). The destination itself keeps its mode, owner and time. Without `keep_owner` everything belongs
  * to the caller (root in a guest), set-uid and set-gid bits are dropped, and file capabilities are not restored.
  * Modes and times of directories are set at the end, the first TAR_IN_MAX_DIRS of them; further ones at once.

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import type { Sandbox } from "../../src/sdk/index.ts";
@@ -90,7 +91,6 @@ describe("copies", async () => {
   test("take and give archives, and go between VMs", async () => {
     const here = place("tar");
     writeFileSync(join(here, "f"), "f");
-    const { Readable } = await import("node:stream");
     const out = await home.run(["vm", "cp", "cp:/etc/hostname", "-"]);
     assert.equal(out.code, 0);
     assert.match(out.stdout, /hostname\0/);
@@ -148,6 +148,28 @@ describe("copies", async () => {
     assert.deepEqual(await exited, [130, null]);
     assert.deepEqual(readdirSync(here), ["large"]);
     assert.equal(readFileSync(join(here, "large"), "utf8"), "the old one");
+  });
+
+  test("that break off on their way in leave what they would have replaced, and nothing else", async () => {
+    await guest("mkdir /srv/kept && echo old >/srv/kept/large && chmod 600 /srv/kept/large");
+    const here = place("killed");
+    writeFileSync(join(here, "large"), Buffer.alloc(40_000_000, 1));
+    const archive = await execute("tar", ["c", "-C", here, "large"], { encoding: "buffer", maxBuffer: 50e6 });
+    const child = spawn(LAUNCHER, ["vm", "cp", "-", "cp:/srv/kept"], {
+      env: home.env,
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    const exited = once(child, "exit");
+    child.stdin.on("error", () => {}); // the rest has nobody to go to
+    // More than all that lies between here and the guest can hold, so the guest has some of it when this is taken.
+    await new Promise<void>((resolve) =>
+      child.stdin.write(archive.stdout.subarray(0, 30_000_000), () => resolve()),
+    );
+    child.kill("SIGKILL");
+    await exited;
+    assert.equal(await guest("cd /srv/kept && ls -A && stat -c %a large && cat large"), "large\n600\nold\n");
+    await vm.unpackIn(Readable.from([archive.stdout]), "/srv/kept");
+    assert.equal(await guest("cd /srv/kept && ls -A && stat -c %s large"), "large\n40000000\n");
   });
 
   test("of symlinks are the links", async () => {

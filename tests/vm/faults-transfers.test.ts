@@ -68,11 +68,15 @@ describe("killed while something is transferred", async () => {
     await again();
     await assertSound(banger, home);
 
+    const old = Buffer.from("the old one");
+    await vm.files.write("/root/in/large", old);
+    await vm.exec(["sync"]);
     for (const point of ["upload.opened", "download.opened"] as const) {
       await faults.shoot(vm, point, point.startsWith("upload") ? goingIn : comingOut);
       assert.equal((await vm.refresh()).state, "stopped");
       assert.ok(isWhole(onHost()), `${point}: ${onHost()}`);
       await vm.start();
+      assert.deepEqual(await inGuest(), [["large", old.length]], `${point}: the guest has what it had`);
     }
     await again();
     await vm.delete();

@@ -1107,11 +1107,42 @@ static void a_half_written_file_is_removed(void)
     for (int i = 0; i < 100; i++)
         append(&a, base, sizeof base);
     struct tar_in *t = tar_in_open("d", &in_options, &last);
-    CHECK(tar_in_push(t, a.data, a.len) == 0 && there("d/big"));
+    CHECK(tar_in_push(t, a.data, a.len) == 0 && !there("d/big"));
     tar_in_close(t);
-    CHECK(!there("d/big"));
-    CHECK(extract(&a, "d", 1000) == ST_INVALID_ARCHIVE && strstr(last.message, "big") != NULL && !there("d/big"));
+    CHECK(names_in("d") == 0);
+    CHECK(extract(&a, "d", 1000) == ST_INVALID_ARCHIVE && strstr(last.message, "big") != NULL && names_in("d") == 0);
     clear(&a);
+}
+
+/* Large or small, whole or cut off anywhere, beside what has the name already. */
+static void what_is_replaced_stays_until_its_successor_is_complete(void)
+{
+    for (unsigned size = 1000; size <= 200000; size *= 200) {
+        struct archive a = {0};
+        sh("rm -rf d && mkdir d && echo old >d/f && ln d/f d/g && ln -s nowhere d/l");
+        member(&a, '0', "f", "", NULL, size);
+        size_t header = a.len;
+        while (a.len < header + size)
+            append(&a, base, 40);
+        size_t whole = a.len;
+        for (a.len = header; a.len < whole; a.len += size / 3) {
+            CHECK(extract(&a, "d", 300) == ST_INVALID_ARCHIVE && holds("d/f", "old\n") && names_in("d") == 3);
+            struct tar_in *t = tar_in_open("d", &in_options, &last);
+            CHECK(tar_in_push(t, a.data, a.len) == 0 && holds("d/f", "old\n"));
+            tar_in_close(t);
+            CHECK(holds("d/f", "old\n") && names_in("d") == 3);
+        }
+        a.len = header + size;
+        while (a.len % 512 != 0)
+            append(&a, "", 1);
+        member(&a, '2', "g", "f", NULL, 0);
+        member(&a, '1', "l", "f", NULL, 0);
+        member(&a, '1', "l", "f", NULL, 0);
+        end(&a);
+        CHECK(extract(&a, "d", 777) == ST_OK && extracted == 4 && names_in("d") == 3);
+        sh("test $(stat -c %%s d/f) = %u && test d/l -ef d/f && test $(readlink d/g) = f", size);
+        clear(&a);
+    }
 }
 
 static void what_follows_the_end_is_ignored(void)
@@ -1501,6 +1532,7 @@ static const struct test tests[] = {
     TEST(pax_overrides_end_where_they_should),
     TEST(a_truncated_archive_is_noticed_everywhere),
     TEST(a_half_written_file_is_removed),
+    TEST(what_is_replaced_stays_until_its_successor_is_complete),
     TEST(what_follows_the_end_is_ignored),
     TEST(read_only_directories_are_filled_first),
     TEST(a_repeated_directory_gets_its_last_mode),
