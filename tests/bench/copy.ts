@@ -16,66 +16,104 @@ const CHUNK = 1_000_000;
 const FOLDERS = 100;
 const FILES_EACH = 100;
 
-/** A large file and a tree of small ones into a guest and out of it, by `vm cp`, and by scp or tar through ssh. */
-export async function benchCopy(home: BenchHome): Promise<Row[]> {
+/** A large file into a guest by `vm cp` and by scp, and the memory that it takes. */
+export function benchCopyIn(home: BenchHome): Promise<Row[]> {
+  return withPlace(home, async ({ vm, banger, folder, cp, scp, remote }) => {
+    const file = await makeFile(join(folder, "file"));
+    const memory = await memoryRows(home, banger, vm, file, folder);
+    const to = counted("/srv/t");
+    const times = await compare(N, {
+      ours: () => cp(file, `${vm.name}:${to()}`),
+      theirs: () => scp(file, remote(to())),
+    });
+    return [row("`vm cp` of a 500 MB file into a VM", times, "scp"), ...memory];
+  });
+}
+
+/** The same file out of a guest. */
+export function benchCopyOut(home: BenchHome): Promise<Row[]> {
+  return withPlace(home, async ({ vm, folder, cp, scp, remote, fresh }) => {
+    const file = await makeFile(join(folder, "file"));
+    await cp(file, `${vm.name}:/srv/file`);
+    await scp(file, remote("/srv/file"));
+    const times = await compare(N, {
+      ours: async () => cp(`${vm.name}:/srv/file`, await fresh()),
+      theirs: async () => scp(remote("/srv/file"), await fresh()),
+    });
+    return [row("`vm cp` of a 500 MB file out of a VM", times, "scp")];
+  });
+}
+
+/** A tree of small files, both ways, by `vm cp` and by tar through ssh. */
+export function benchCopyTree(home: BenchHome): Promise<Row[]> {
+  return withPlace(home, async ({ vm, folder, cp, ssh, fresh }) => {
+    const tree = await makeTree(join(folder, "tree"));
+    /** `$1` is a folder of the host, `$@` after a shift are ssh's arguments. */
+    const shell = (line: string, path: string) => program("sh", ["-c", line, "sh", path, ...ssh], home.env);
+    const next = counted("/srv/t");
+    const into = await compare(N, {
+      ours: () => cp(tree, `${vm.name}:${next()}`),
+      theirs: () => {
+        const to = next();
+        return shell(`tar c -C "$1" . | { shift; ssh "$@" "mkdir ${to} && tar x -C ${to}"; }`, tree);
+      },
+    });
+    const out = await compare(N, {
+      ours: async () => cp(`${vm.name}:/srv/t0`, await fresh()),
+      theirs: async () =>
+        shell(`to="$1"; shift; ssh "$@" "tar c -C /srv/t1 ." | tar x -C "$to"`, await fresh()),
+    });
+    return [
+      row("`vm cp` of 10,000 small files into a VM", into, "tar | ssh tar"),
+      row("`vm cp` of 10,000 small files out of a VM", out, "ssh tar | tar"),
+    ];
+  });
+}
+
+/** A VM of banger's, one that ssh reaches over a network, and ways to copy. Every copy has a new target: replacing costs more. */
+interface Place {
+  readonly banger: Banger;
+  readonly vm: Sandbox;
+  /** A folder of the host. */
+  readonly folder: string;
+  readonly ssh: SshVm["ssh"];
+  cp(from: string, to: string): Promise<void>;
+  scp(from: string, to: string): Promise<void>;
+  /** A path of the other VM in scp's words. */
+  remote(path: string): string;
+  /** One more empty folder of the host. */
+  fresh(): Promise<string>;
+}
+
+async function withPlace(home: BenchHome, measure: (place: Place) => Promise<Row[]>): Promise<Row[]> {
   const folder = await mkdtemp(join(home.path, "copy-"));
-  const [file, tree] = [join(folder, "file"), join(folder, "tree")];
-  await makeFile(file);
-  await makeTree(tree);
   using banger = await Banger.connect();
   await using vm = await banger.create({ wait: "system" });
-  const memory = await memoryRows(home, banger, vm, file, folder);
   const other = await startSshVm(home, vm.info);
   try {
-    return [...(await timeRows(home, vm, other, { folder, file, tree })), ...memory];
+    return await measure({
+      banger,
+      vm,
+      folder,
+      ssh: other.ssh,
+      cp: (from, to) => program(LAUNCHER, ["vm", "cp", "-q", from, to], home.env),
+      scp: (from, to) => program("scp", [...scpOptions(other), from, to], home.env),
+      remote: (path) => `${other.ssh.at(-1)}:${path}`,
+      fresh: () => mkdtemp(join(folder, "out-")),
+    });
   } finally {
     await other.end();
     await rm(folder, { recursive: true });
   }
 }
 
-/** Every run has a new target: what replacing costs is another question. */
-async function timeRows(
-  home: BenchHome,
-  vm: Sandbox,
-  other: SshVm,
-  { folder, file, tree }: Record<"folder" | "file" | "tree", string>,
-): Promise<Row[]> {
+function counted(prefix: string): () => string {
   let count = 0;
-  const fresh = () => `t${count++}`;
-  const cp = (from: string, to: string) => program(LAUNCHER, ["vm", "cp", "-q", from, to], home.env);
-  /** `$1` is a folder of the host, `$@` after a shift are ssh's arguments. */
-  const shell = (line: string, path: string) =>
-    program("sh", ["-c", line, "sh", path, ...other.ssh], home.env);
-  const scp = (from: string, to: string) => program("scp", [...scpOptions(other), from, to], home.env);
-  const remote = (path: string) => `${other.ssh.at(-1)}:${path}`;
-  const here = async () => {
-    const path = join(folder, fresh());
-    await mkdir(path);
-    return path;
-  };
-  const fileIn = await compare(N, {
-    ours: () => cp(file, `${vm.name}:/srv/${fresh()}`),
-    theirs: () => scp(file, remote(`/srv/${fresh()}`)),
-  });
-  const fileOut = await compare(N, {
-    ours: async () => cp(`${vm.name}:/srv/t0`, await here()),
-    theirs: async () => scp(remote("/srv/t1"), await here()),
-  });
-  const first = count;
-  const treeIn = await compare(N, {
-    ours: () => cp(tree, `${vm.name}:/srv/${fresh()}`),
-    theirs: () => {
-      const to = `/srv/${fresh()}`;
-      return shell(`tar c -C "$1" . | { shift; ssh "$@" "mkdir ${to} && tar x -C ${to}"; }`, tree);
-    },
-  });
-  const treeOut = await compare(N, {
-    ours: async () => cp(`${vm.name}:/srv/t${first}`, await here()),
-    theirs: async () =>
-      shell(`to="$1"; shift; ssh "$@" "tar c -C /srv/t${first + 1} ." | tar x -C "$to"`, await here()),
-  });
-  const row = (name: string, { ours, theirs }: Record<"ours" | "theirs", number>, by: string): Row => ({
+  return () => `${prefix}${count++}`;
+}
+
+function row(name: string, { ours, theirs }: Record<"ours" | "theirs", number>, by: string): Row {
+  return {
     name,
     n: N,
     ours: ms(ours),
@@ -83,13 +121,7 @@ async function timeRows(
     ratio: ours / theirs,
     target: "<= 1",
     ok: ours <= theirs,
-  });
-  return [
-    row("`vm cp` of a 500 MB file into a VM", fileIn, "scp"),
-    row("`vm cp` of a 500 MB file out of a VM", fileOut, "scp"),
-    row("`vm cp` of 10,000 small files into a VM", treeIn, "tar | ssh tar"),
-    row("`vm cp` of 10,000 small files out of a VM", treeOut, "ssh tar | tar"),
-  ];
+  };
 }
 
 async function memoryRows(
@@ -122,14 +154,15 @@ async function memoryRows(
 /** ssh's options for scp, which calls the port by another letter. */
 const scpOptions = ({ ssh }: SshVm) => ssh.slice(0, -1).map((word) => (word === "-p" ? "-P" : word));
 
-async function makeFile(path: string): Promise<void> {
+async function makeFile(path: string): Promise<string> {
   const random = new SeededRandom(1);
   await pipeline(function* () {
     for (let at = 0; at < FILE_BYTES; at += CHUNK) yield random.bytes(CHUNK);
   }, createWriteStream(path));
+  return path;
 }
 
-async function makeTree(path: string): Promise<void> {
+async function makeTree(path: string): Promise<string> {
   const random = new SeededRandom(2);
   for (let folder = 0; folder < FOLDERS; folder++) {
     const at = join(path, String(folder));
@@ -137,4 +170,5 @@ async function makeTree(path: string): Promise<void> {
     for (let file = 0; file < FILES_EACH; file++)
       await writeFile(join(at, `file-${file}`), random.bytes(100 + random.below(4000)));
   }
+  return path;
 }

@@ -1,7 +1,10 @@
-import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { daemonSocket, resolvePaths } from "../../src/host/paths.ts";
+import { Banger } from "../../src/sdk/index.ts";
 import { banger, configureHome, homeEnvironment, LAUNCHER } from "../support/command.ts";
+import { linkTree } from "../support/home.ts";
 import { compare, ms, type Row } from "./measure.ts";
 import { program } from "./programs.ts";
 import type { BenchHome } from "./setting.ts";
@@ -13,10 +16,11 @@ const SHARED = [".local/state/banger/images", ".local/state/banger/kernels"];
 
 /** `vm list -a` where there are a hundred stopped VMs against one where there is one, each with its own daemon. */
 export async function benchList(home: BenchHome): Promise<Row[]> {
-  const [one, many] = await Promise.all([1, MANY].map((count) => homeWith(count, home.path)));
+  const one = await homeWith(1, home.path);
+  const many = await homeWith(MANY, home.path);
   try {
-    const list = (env: NodeJS.ProcessEnv | undefined) => program(LAUNCHER, ["vm", "list", "-a"], env ?? {});
-    const times = await compare(N, { many: () => list(many?.env), one: () => list(one?.env) });
+    const list = (env: NodeJS.ProcessEnv) => program(LAUNCHER, ["vm", "list", "-a"], env);
+    const times = await compare(N, { many: () => list(many.env), one: () => list(one.env) });
     const ratio = times.many / times.one;
     return [
       {
@@ -30,27 +34,26 @@ export async function benchList(home: BenchHome): Promise<Row[]> {
       },
     ];
   } finally {
-    for (const made of [one, many]) await made?.remove();
+    for (const made of [one, many]) await made.remove();
   }
 }
 
 async function homeWith(count: number, from: string) {
   const path = await mkdtemp(join(tmpdir(), "banger-bench-"));
   const env = homeEnvironment(path);
-  for (const folder of SHARED) {
-    await mkdir(dirname(join(path, folder)), { recursive: true, mode: 0o700 });
-    await cp(join(from, folder), join(path, folder), { recursive: true, verbatimSymlinks: true });
-  }
+  for (const folder of SHARED) await linkTree(join(from, folder), join(path, folder));
   await configureHome(path);
-  for (let made = 0; made < count; made++) {
-    const { code, stderr } = await banger(["vm", "create", "-q", "--no-start"], { env });
-    if (code !== 0) throw new Error(stderr);
-  }
-  return {
-    env,
-    remove: async () => {
-      await banger(["daemon", "stop"], { env });
-      await rm(path, { recursive: true, force: true });
-    },
+  const remove = async () => {
+    await banger(["daemon", "stop"], { env });
+    await rm(path, { recursive: true, force: true });
   };
+  try {
+    await program(LAUNCHER, ["daemon", "start"], env);
+    using client = await Banger.connect({ socket: daemonSocket(resolvePaths(env)) });
+    for (let made = 0; made < count; made++) await client.create({ start: false });
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return { env, remove };
 }

@@ -6,7 +6,7 @@ import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { banger } from "../support/command.ts";
 import { benchBoot } from "./boot.ts";
-import { benchCopy } from "./copy.ts";
+import { benchCopyIn, benchCopyOut, benchCopyTree } from "./copy.ts";
 import { benchDaemon } from "./daemon.ts";
 import { benchExec } from "./exec.ts";
 import { benchFirecracker } from "./firecracker.ts";
@@ -34,7 +34,9 @@ const BENCHES = {
   "workspace-small": benchWorkspace("small"),
   "workspace-many": benchWorkspace("many"),
   "workspace-large": benchWorkspace("large"),
-  copy: benchCopy,
+  "copy-in": benchCopyIn,
+  "copy-out": benchCopyOut,
+  "copy-tree": benchCopyTree,
   list: benchList,
   stop: benchStop,
   daemon: benchDaemon,
