@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { startProcess } from "../../src/guest/index.ts";
+import { startProcess, waitSystem } from "../../src/guest/index.ts";
 import { Banger } from "../../src/sdk/index.ts";
 import { LAUNCHER } from "../support/command.ts";
-import { inBare, prepareBare, startBare } from "./bare.ts";
+import { prepareBare, startBare } from "./bare.ts";
 import { median, ms, type Row, time } from "./measure.ts";
 import { program } from "./programs.ts";
 import type { BenchHome } from "./setting.ts";
@@ -21,7 +21,7 @@ export async function benchStop({ path, env, tscKhz }: BenchHome): Promise<Row[]
     await vm.start({ wait: "system" });
     ours.push(await time(() => program(LAUNCHER, ["vm", "stop", "-q", vm.name], env)));
     const other = await startBare(await prepareBare(path, vm.info), tscKhz);
-    await inBare(other, "systemctl is-system-running --wait || true");
+    await waitSystem(other.session); // systemctl finds nobody to talk to before
     bare.push(
       await time(async () => {
         const gone = once(other.process, "exit");
