@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { Banger, type Sandbox } from "../../src/sdk/index.ts";
 import { LAUNCHER } from "../support/command.ts";
 import { SeededRandom } from "../support/random.ts";
-import { compare, growth, ms, type Row } from "./measure.ts";
+import { compare, compareLong, growth, ms, type Row } from "./measure.ts";
 import { peakMemory, program } from "./programs.ts";
 import type { BenchHome } from "./setting.ts";
 import { type SshVm, startSshVm } from "./ssh.ts";
@@ -22,7 +22,7 @@ export function benchCopyIn(home: BenchHome): Promise<Row[]> {
     const file = await makeFile(join(folder, "file"));
     const memory = await memoryRows(home, banger, vm, file, folder);
     const to = counted("/srv/t");
-    const times = await compare(N, {
+    const times = await compareLong(N, {
       ours: () => cp(file, `${vm.name}:${to()}`),
       theirs: () => scp(file, remote(to())),
     });
@@ -36,7 +36,7 @@ export function benchCopyOut(home: BenchHome): Promise<Row[]> {
     const file = await makeFile(join(folder, "file"));
     await cp(file, `${vm.name}:/srv/file`);
     await scp(file, remote("/srv/file"));
-    const times = await compare(N, {
+    const times = await compareLong(N, {
       ours: async () => cp(`${vm.name}:/srv/file`, await fresh()),
       theirs: async () => scp(remote("/srv/file"), await fresh()),
     });

@@ -27,16 +27,32 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }
 
+type Ways<K extends string> = Readonly<Record<K, () => Promise<unknown>>>;
+
 /** Medians of several ways to do a thing, run in turns so that a slow minute hits all of them; each is warmed up once. */
-export async function compare<K extends string>(
+export async function compare<K extends string>(n: number, ways: Ways<K>): Promise<Record<K, number>> {
+  for (const name of Object.keys(ways) as K[]) await ways[name]();
+  return inTurns(n, ways, () => {});
+}
+
+/** The same of what takes minutes, and is no faster the second time: not warmed up, and each time is told at once. */
+export function compareLong<K extends string>(n: number, ways: Ways<K>): Promise<Record<K, number>> {
+  return inTurns(n, ways, (name, taken) => console.error(`  ${name}: ${ms(taken)}`));
+}
+
+async function inTurns<K extends string>(
   n: number,
-  ways: Readonly<Record<K, () => Promise<unknown>>>,
+  ways: Ways<K>,
+  tell: (name: K, taken: number) => void,
 ): Promise<Record<K, number>> {
   const names = Object.keys(ways) as K[];
   const times = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<K, number[]>;
-  for (const name of names) await ways[name]();
   for (let round = 0; round < n; round++) {
-    for (const name of names) times[name].push(await time(ways[name]));
+    for (const name of names) {
+      const taken = await time(ways[name]);
+      tell(name, taken);
+      times[name].push(taken);
+    }
   }
   return Object.fromEntries(names.map((name) => [name, median(times[name])])) as Record<K, number>;
 }
