@@ -110,7 +110,8 @@ test("layers with changed bytes", async () => {
       }
     }
     try {
-      for await (const event of layerEvents(pieces())) if (event.kind === "entry") tree.apply(event.entry);
+      for await (const events of layerEvents(pieces()))
+        for (const event of events) if (event.kind === "entry") tree.apply(event.entry);
       checkPlan(tree);
     } catch (error) {
       if (!(error instanceof LayerError)) throw error;

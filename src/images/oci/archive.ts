@@ -83,9 +83,11 @@ export async function surveyArchive(path: string, signal: AbortSignal): Promise<
     }
   };
   const source = file();
-  for await (const event of layerEvents(decompressed(unclosed(source)))) {
-    if (event.kind === "entry") begin(event.entry);
-    else if (ours) note(event);
+  for await (const events of layerEvents(decompressed(unclosed(source)))) {
+    for (const event of events) {
+      if (event.kind === "entry") begin(event.entry);
+      else if (ours) note(event);
+    }
   }
   close();
   await drain(source);
@@ -105,7 +107,7 @@ export async function visitMembers(
   signal: AbortSignal,
 ): Promise<void> {
   const source = createReadStream(path, { highWaterMark: 256 * 1024, signal });
-  const events = layerEvents(decompressed(source));
+  const events = oneByOne(layerEvents(decompressed(source)));
   let next = await events.next();
   async function* content(): AsyncGenerator<Buffer> {
     for (next = await events.next(); !next.done && next.value.kind !== "entry"; next = await events.next()) {
@@ -119,6 +121,10 @@ export async function visitMembers(
     // What the visitor did not want is passed over.
     if (digest === undefined || (!next.done && next.value === value)) next = await events.next();
   }
+}
+
+async function* oneByOne(batches: AsyncIterable<readonly LayerEvent[]>): AsyncGenerator<LayerEvent> {
+  for await (const events of batches) yield* events;
 }
 
 function* contentOf(event: LayerEvent): Generator<Buffer> {

@@ -77,7 +77,7 @@ async function plannedTree(
   for (const [at, layer] of layers.entries()) {
     tree.beginLayer(at);
     try {
-      for await (const entry of store.entries(layer)) tree.apply(entry);
+      for await (const entries of store.entries(layer)) for (const entry of entries) tree.apply(entry);
     } catch (error) {
       throw refusal(ref, error, `layer ${at + 1} (sha256:${layer.digest}): `);
     }

@@ -1,7 +1,7 @@
 /** From layers to one squashfs, as a stream: the tree is decided from names alone, then each file's content is passed on once. */
 import { END, paddingAfter } from "../../archive/writer.ts";
 import type { Folder, ImageTree, Leaf, Node } from "./image-tree.ts";
-import { type LayerEntry, LayerError } from "./layer-entry.ts";
+import { type LayerEntry, LayerError, type LayerEvent } from "./layer-entry.ts";
 import { DigestError, type Layer, type LayerStore } from "./layer-store.ts";
 import { sqfstarHeader } from "./sqfstar-tar.ts";
 
@@ -102,34 +102,42 @@ export async function* imageTar(
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const pieces = new Pieces();
-  for (const head of plan.heads) yield* pieces.add(sqfstarHeader(head));
+  for (const head of plan.heads) for (const piece of pieces.add(sqfstarHeader(head))) yield piece;
   for (const [at, layer] of layers.entries()) {
     const wanted = plan.files.get(at);
-    if (wanted) yield* layerFiles(wanted, store.content(layer, signal), pieces);
+    if (!wanted) continue;
+    const files = new LayerFiles(wanted, pieces);
+    for await (const events of store.content(layer, signal))
+      for (const piece of files.take(events)) yield piece;
+    files.end();
   }
-  yield* pieces.add(END);
-  yield* pieces.flush();
+  for (const piece of pieces.add(END)) yield piece;
+  for (const piece of pieces.flush()) yield piece;
 }
 
-async function* layerFiles(
-  wanted: ReadonlyMap<number, readonly string[]>,
-  content: ReturnType<LayerStore["content"]>,
-  pieces: Pieces,
-): AsyncGenerator<Buffer> {
-  let ordinal = 0;
-  let found = 0;
-  let file: { readonly entry: LayerEntry; readonly more: readonly string[]; left: number } | null = null;
-  for await (const event of content) {
-    if (event.kind === "entry") {
-      const names = wanted.get(ordinal++);
-      if (!names) continue;
-      const [first = "", ...more] = names;
-      const entry = cleaned(event.entry, first);
-      if (file || entry.size === 0) throw new DigestError("its index does not fit its content");
-      file = { entry, more, left: entry.size };
-      found += 1;
-      yield* pieces.add(sqfstarHeader(entry));
-    } else if (file) {
+/** Takes the files that are wanted out of a layer's content. */
+class LayerFiles {
+  readonly #wanted: ReadonlyMap<number, readonly string[]>;
+  readonly #pieces: Pieces;
+  #ordinal = 0;
+  #found = 0;
+  #file: { readonly entry: LayerEntry; readonly more: readonly string[]; left: number } | null = null;
+
+  constructor(wanted: ReadonlyMap<number, readonly string[]>, pieces: Pieces) {
+    this.#wanted = wanted;
+    this.#pieces = pieces;
+  }
+
+  *take(events: readonly LayerEvent[]): Generator<Buffer> {
+    const pieces = this.#pieces;
+    for (const event of events) {
+      if (event.kind === "entry") {
+        const names = this.#wanted.get(this.#ordinal++);
+        if (names) yield* this.#begin(event.entry, names);
+        continue;
+      }
+      const file = this.#file;
+      if (!file) continue;
       file.left -= event.kind === "data" ? event.bytes.length : event.count;
       if (event.kind === "data") yield* pieces.add(event.bytes);
       else yield* pieces.zeros(event.count);
@@ -137,11 +145,25 @@ async function* layerFiles(
       yield* pieces.zeros(paddingAfter(file.entry.size));
       for (const name of file.more)
         yield* pieces.add(sqfstarHeader(hardLink(file.entry, name, file.entry.path)));
-      file = null;
+      this.#file = null;
     }
   }
-  if (found !== wanted.size) throw new DigestError("its index does not fit its content");
+
+  *#begin(described: LayerEntry, [first = "", ...more]: readonly string[]): Generator<Buffer> {
+    const entry = cleaned(described, first);
+    if (this.#file || entry.size === 0) throw misfit();
+    this.#file = { entry, more, left: entry.size };
+    this.#found += 1;
+    yield* this.#pieces.add(sqfstarHeader(entry));
+  }
+
+  /** @throws DigestError when not all of them were there */
+  end(): void {
+    if (this.#found !== this.#wanted.size) throw misfit();
+  }
 }
+
+const misfit = () => new DigestError("its index does not fit its content");
 
 /** Many small writes become few large ones, in two buffers by turns: `runFed` is done with the one when it asks for it again. */
 class Pieces {

@@ -49,8 +49,12 @@ export const displayName = (bytes: string): string =>
 const MAX_ID = 0xffff_fffe;
 const MAX_TIME = 0xffff_ffff;
 
-/** The entries of a tar and their content, in order. What follows its end is read and ignored. @throws LayerError */
-export async function* layerEvents(tar: AsyncIterable<Buffer>): AsyncGenerator<LayerEvent> {
+/**
+ * The entries of a tar and their content, in order, as many at once as a chunk held: one at a time they would cost more than what is
+ * done with them. What follows the archive's end is read and ignored.
+ * @throws LayerError
+ */
+export async function* layerEvents(tar: AsyncIterable<Buffer>): AsyncGenerator<readonly LayerEvent[]> {
   let events: LayerEvent[] = [];
   let left = 0;
   let reached = 0;
@@ -73,7 +77,7 @@ export async function* layerEvents(tar: AsyncIterable<Buffer>): AsyncGenerator<L
   });
   for await (const chunk of tar) {
     refusing(() => reader.push(chunk));
-    yield* events;
+    yield events;
     events = [];
   }
   refusing(() => reader.finish());

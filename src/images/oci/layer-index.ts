@@ -2,7 +2,6 @@
 
 import { once } from "node:events";
 import { createReadStream, createWriteStream } from "node:fs";
-import { createInterface } from "node:readline";
 import { finished } from "node:stream/promises";
 import type { LayerEntry } from "./layer-entry.ts";
 
@@ -16,9 +15,12 @@ export class LayerIndexWriter {
     this.#stream.on("error", () => {}); // told by `end`
   }
 
-  /** Bounded: waits when the disk is slower. */
-  async add({ path, type, mode, uid, gid, size, mtime, link, xattrs }: LayerEntry): Promise<void> {
+  add({ path, type, mode, uid, gid, size, mtime, link, xattrs }: LayerEntry): void {
     this.#waiting += `${JSON.stringify([path, type, mode, uid, gid, size, mtime, link, xattrs])}\n`;
+  }
+
+  /** To be called between entries, so that what waits is bounded: waits itself when the disk is slower. */
+  async write(): Promise<void> {
     if (this.#waiting.length < 64 * 1024) return;
     const text = this.#waiting;
     this.#waiting = "";
@@ -48,13 +50,17 @@ type Row = [
   xattrs: LayerEntry["xattrs"],
 ];
 
-/** The entries of a file that `LayerIndexWriter` wrote, in order. */
-export async function* readLayerIndex(file: string): AsyncGenerator<LayerEntry> {
-  const lines = createInterface({
-    input: createReadStream(file, { encoding: "utf8", highWaterMark: 256 * 1024 }),
-  });
-  for await (const line of lines) {
-    const [path, type, mode, uid, gid, size, mtime, link, xattrs] = JSON.parse(line) as Row;
-    yield { path, type, mode, uid, gid, size, mtime, link, xattrs };
+/** The entries of a file that `LayerIndexWriter` wrote, in order, many at once. */
+export async function* readLayerIndex(file: string): AsyncGenerator<readonly LayerEntry[]> {
+  let begun = "";
+  for await (const text of createReadStream(file, { encoding: "utf8", highWaterMark: 256 * 1024 })) {
+    const lines = (begun + text).split("\n");
+    begun = lines.pop() ?? "";
+    yield lines.map(entryIn);
   }
+}
+
+function entryIn(line: string): LayerEntry {
+  const [path, type, mode, uid, gid, size, mtime, link, xattrs] = JSON.parse(line) as Row;
+  return { path, type, mode, uid, gid, size, mtime, link, xattrs };
 }

@@ -86,16 +86,16 @@ export class LayerStore {
     );
   }
 
-  /** The entries of a layer that is here, in order, without their content. */
-  entries(layer: Layer): AsyncGenerator<LayerEntry> {
+  /** The entries of a layer that is here, in order, many at once, without their content. */
+  entries(layer: Layer): AsyncGenerator<readonly LayerEntry[]> {
     return readLayerIndex(join(this.#store.path(layer.digest), "index"));
   }
 
   /**
-   * Entries and content, whose bytes are there until the next event is asked for; the blob's digest is checked again on the way.
+   * Entries and content, many events at once, whose bytes are there until the next ones are asked for; the blob's digest is checked again on the way.
    * @throws DigestError at the end | LayerError
    */
-  async *content(layer: Layer, signal: AbortSignal): AsyncGenerator<LayerEvent> {
+  async *content(layer: Layer, signal: AbortSignal): AsyncGenerator<readonly LayerEvent[]> {
     const hash = createHash("sha256");
     const blob = hashed(
       createReadStream(join(this.#store.path(layer.digest), "blob"), { ...READ, signal }),
@@ -159,12 +159,15 @@ export class LayerStore {
     const index = new LayerIndexWriter(file);
     let entries = 0;
     try {
-      for await (const event of layerEvents(counted)) {
-        if (event.kind !== "entry") continue;
-        if (++entries > this.#limits.entries) {
-          throw new LayerError(`the layer has more than ${this.#limits.entries} entries`);
+      for await (const events of layerEvents(counted)) {
+        for (const event of events) {
+          if (event.kind !== "entry") continue;
+          if (++entries > this.#limits.entries) {
+            throw new LayerError(`the layer has more than ${this.#limits.entries} entries`);
+          }
+          index.add(event.entry);
         }
-        await index.add(event.entry);
+        await index.write();
       }
       await index.end();
     } finally {

@@ -43,7 +43,7 @@ async function read(bytes: Buffer, size = bytes.length): Promise<LayerEvent[]> {
     for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
   }
   const events: LayerEvent[] = [];
-  for await (const event of layerEvents(pieces())) events.push(event);
+  for await (const some of layerEvents(pieces())) events.push(...some);
   return events;
 }
 
