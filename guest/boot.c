@@ -22,6 +22,7 @@
 #include "init.h"
 #include "modules.h"
 #include "root.h"
+#include "selfpatch.h"
 
 #define DISK_SECONDS 30
 /* Longest time that the image's init waits for the host's `configure`: a host that is gone must not keep it. */
@@ -136,6 +137,7 @@ void boot(void)
     if (pipe2(gate, O_CLOEXEC) != 0)
         console_fatal("make a pipe");
     facts.init_gate = gate[1];
+    selfpatch_early();
     if (init_start_agent(&facts) < 0)
         console_say("start the agent: %s", strerror(errno));
     close(gate[1]);

@@ -40,6 +40,23 @@ describe("the life of a VM", async () => {
     assert.ok(named > 0 && named <= started, times.text);
   });
 
+  test("an emulated guest's kernel has its code in place before anything runs (guest/selfpatch.h)", async () => {
+    const banger = await home.connect();
+    await using vm = await banger.create({ name: "settled", wait: "system" });
+    // systemd takes its filters of cgroups off and puts one on again: without what holds them, four changes of the kernel's code.
+    const { text } = await vm.exec([
+      "sh",
+      "-ec",
+      `mount -t tracefs none /sys/kernel/tracing; cd /sys/kernel/tracing
+       echo p:patched jump_label_update > kprobe_events; echo 1 > events/kprobes/patched/enable
+       systemctl -q stop 'systemd-journald*.socket' systemd-journald systemd-logind
+       : > trace
+       systemd-run --wait --quiet -p IPAddressDeny=any true
+       echo "changes: $(grep -c patched: trace)"`,
+    ]);
+    assert.equal(text, "changes: 0\n");
+  });
+
   test("a VM that powers itself off is noticed and recorded", async () => {
     const banger = await home.connect();
     await using vm = await banger.create({ name: "selfish", wait: "system" });
