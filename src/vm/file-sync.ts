@@ -38,11 +38,16 @@ export async function syncFiles(
       const { host, guest } = entry;
       throw BangerError.of(
         "file_sync_failed",
-        { index, host, guest, reason: (error as Error).message },
+        { index, host, guest, reason: reasonOf(error as NodeJS.ErrnoException) },
         { cause: error },
       );
     }
   }
+}
+
+/** The host's own refusal in words; what the guest says has other codes. */
+function reasonOf({ code, path, message }: NodeJS.ErrnoException): string {
+  return code === "EACCES" && path !== undefined ? `${path}: it may not be read` : message;
 }
 
 async function sync(guest: Guest, entry: FileSync, notice: (text: string) => void): Promise<void> {

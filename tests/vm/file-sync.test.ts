@@ -1,7 +1,9 @@
 /** What every guest gets at each start: `[[file_sync]]`, identity, clock, keys. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -18,7 +20,7 @@ describe("at each start a guest gets", async () => {
     return stdout;
   };
 
-  test("the files that config.toml names, by its rules, and what is missing or left out is told", async () => {
+  test("the files that config.toml names, by its rules, and what is missing or left out is told", async (t) => {
     writeFileSync(join(home.path, "token"), "secret");
     symlinkSync("token", join(home.path, "entry-link"));
     mkdirSync(join(home.path, "dots/sub"), { recursive: true });
@@ -26,6 +28,9 @@ describe("at each start a guest gets", async () => {
     writeFileSync(join(home.path, "dots/sub/a\nb"), "odd");
     symlinkSync("/etc/shadow", join(home.path, "dots/escape"));
     execFileSync("mkfifo", [join(home.path, "dots/pipe")]);
+    const listener = createServer().listen(join(home.path, "dots/listener"));
+    await once(listener, "listening");
+    t.after(() => listener.close());
     chmodSync(join(home.path, "dots"), 0o711);
     writeFileSync(join(home.path, ".gitconfig"), "[user]\n\tname = A B\n\temail = a@b.example\n");
     await configure(`
@@ -47,7 +52,11 @@ guest = "~/not-there"
     assert.equal(code, 0, stderr);
     assert.match(stderr, /file_sync\[3\]: .*not-there does not exist on this host/);
     assert.match(stderr, /file_sync\[2\]: .*dots\/escape was left out: it is a symbolic link/);
-    assert.match(stderr, /file_sync\[2\]: .*dots\/pipe was left out: it is a socket, pipe or device/);
+    for (const name of ["pipe", "listener"])
+      assert.match(
+        stderr,
+        new RegExp(`file_sync\\[2\\]: .*dots/${name} was left out: it is a socket, pipe or device`),
+      );
     assert.equal(
       await guest(
         "cd /root && stat -c '%n %a %U:%G %F' deep/er/token from-link dots dots/run && find dots | wc -l",
@@ -131,17 +140,19 @@ test("a user whose id has no name: files that may not be read are told, and a sh
   const user = await makeOrdinaryUser();
   try {
     const folder = join(user.home, "dots");
-    mkdirSync(join(folder, "closed"), { recursive: true });
+    mkdirSync(folder);
     writeFileSync(join(folder, "open"), "open");
     writeFileSync(join(folder, "secret"), "secret", { mode: 0o600 });
-    chmodSync(join(folder, "closed"), 0o700);
-    await configureHome(user.home, '[[file_sync]]\nhost = "~/dots"\nguest = "~/dots"\n');
+    const dots = '[[file_sync]]\nhost = "~/dots"\nguest = "~/dots"\n';
+    await configureHome(user.home, dots);
     const failed = await user.run(["vm", "create", "--name", "own"]);
     assert.equal(failed.code, 1);
-    assert.match(failed.stderr, /file_sync\[0\]: .*dots\/closed: it may not be read/);
-    chmodSync(join(folder, "closed"), 0o755);
+    assert.match(failed.stderr, /file_sync\[0\]: .*dots\/secret: it may not be read/);
+    await configureHome(user.home, '[[file_sync]]\nhost = "~/dots/secret"\nguest = "~/secret"\n');
     const again = await user.run(["vm", "start", "own"]);
+    assert.equal(again.code, 1);
     assert.match(again.stderr, /file_sync\[0\]: .*dots\/secret: it may not be read/);
+    await configureHome(user.home, dots);
     chmodSync(join(folder, "secret"), 0o644);
     const started = await user.run(["vm", "start", "own"]);
     assert.equal(started.code, 0, started.stderr);
