@@ -216,6 +216,37 @@ test("an archive that is none, or cut short, is refused with a reason and the se
   await writeFile(agent, at("in/f"), Buffer.from("still here"));
 });
 
+for (const size of [50_000, 5_000_000])
+  test(`an archive that breaks off in a file of ${size} bytes leaves what it would have replaced, and nothing else`, async (t) => {
+    const hosted = await hostedAgent(t);
+    const [source, target] = [join(hosted.folder, "source"), join(hosted.folder, "target")];
+    for (const folder of [source, target]) mkdirSync(folder);
+    writeFileSync(join(source, "f"), randomBytes(size));
+    writeFileSync(join(target, "f"), "old");
+    const archive = execFileSync("tar", ["-c", "-C", source, "f"], { maxBuffer: 2 * size });
+    for (const end of ["its source", "the session"]) {
+      const agent = await hosted.connect();
+      const broken = Readable.from(
+        (async function* () {
+          yield archive.subarray(0, size / 2);
+          yield archive.subarray(size / 2, size / 2 + 1000); // asked for when the first half is sent
+          await statFile(agent, target); // the agent works in order: it has the half
+          if (end === "the session") agent.close();
+          throw new Error("the source broke");
+        })(),
+        { objectMode: false, highWaterMark: 1 },
+      );
+      await assert.rejects(writeArchive(agent, target, broken), end);
+      // One worker makes members, in order: when it has unpacked this, it is through with the other.
+      mkdirSync(join(hosted.folder, end));
+      await writeArchive(await hosted.connect(), join(hosted.folder, end), archive);
+      assert.equal(readFileSync(join(target, "f"), "utf8"), "old", end);
+      assert.deepEqual(readdirSync(target), ["f"], end);
+    }
+    await writeArchive(await hosted.connect(), target, archive);
+    assert.equal(statSync(join(target, "f")).size, size);
+  });
+
 test("changes are told as they happen, in order, until the watch is left", async (t) => {
   const { guest: agent, at } = await guest(t);
   mkdirSync(at("w/sub"), { recursive: true });
