@@ -118,6 +118,19 @@ describe("an image", { skip: missing }, () => {
     await imported(t, `${file}.zst`, "rootfs");
   });
 
+  test("with a file of 4 GiB that is one hole comes in, and stays small", async (t) => {
+    const folder = temporaryFolder(t);
+    await run("sh", ["-c", 'cd "$0"; truncate -s 4G big; tar --format=pax --sparse -cf t.tar big', folder]);
+    const store = new ImageStore({ paths: temporaryPaths(t) });
+    const { rootfs, sizeBytes } = await store.import(
+      { path: join(folder, "t.tar"), name: "sparse", tag: null },
+      work,
+    );
+    const { stdout } = await run("unsquashfs", ["-lln", rootfs, "big"]);
+    assert.match(stdout, / 4294967296 .*squashfs-root\/big$/m);
+    assert.ok(sizeBytes < 1_000_000, `${sizeBytes}`);
+  });
+
   test("goes out as OCI layout, as its tar and as the files' tar, and comes back the same", async (t) => {
     const { image, store } = await imported(t, maker.layout, "app", "app");
     const folder = temporaryFolder(t);
