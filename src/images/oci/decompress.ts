@@ -5,11 +5,8 @@ import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import { LayerError } from "./layer-entry.ts";
 
 const CHUNK = 512 * 1024;
-/** The engine's thread works on while the chunk before is used. */
-const AHEAD = {
-  chunkSize: CHUNK,
-  readableHighWaterMark: 2 * CHUNK,
-};
+/** The engine's thread works on while the chunk before is used. As objects, since waiting bytes would be copied together when they are read. */
+const AHEAD = { chunkSize: CHUNK, readableObjectMode: true, readableHighWaterMark: 2 };
 /** Of zstd's window, as the standard asks decoders for at least: 128 MiB would let an image take that much memory per layer. */
 const MAX_WINDOW_LOG = 26;
 
