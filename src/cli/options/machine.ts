@@ -180,12 +180,12 @@ export async function defaultsNote(): Promise<string> {
 }
 
 async function hostDefaults() {
-  const [{ readConfig }, { resolvePaths }, { hostSize, vmDefaults }] = await Promise.all([
-    import("../../host/config-file.ts"),
+  const [{ knownConfig }, { resolvePaths }, { hostSize, vmDefaults }] = await Promise.all([
+    import("../../host/known-config.ts"),
     import("../../host/paths.ts"),
     import("../../host/vm-defaults.ts"),
   ]);
-  const config = await readConfig(resolvePaths());
+  const config = await knownConfig(resolvePaths());
   const host = hostSize();
   return { config, host, defaults: vmDefaults(config, host) };
 }
