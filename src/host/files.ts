@@ -1,6 +1,6 @@
 /** File helpers that keep promises across crashes. */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { BangerError } from "../core/errors.ts";
 
@@ -51,6 +51,18 @@ export async function publishFile(path: string, make: (temporary: string) => Pro
     await syncPath(dirname(path));
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** As `writeFileAtomic`, of what can be made again: a reader sees the old or the new, but nobody waits for the disk. */
+export async function replaceFile(path: string, content: string, mode = 0o600): Promise<void> {
+  const temporary = temporaryName(path);
+  try {
+    await writeFile(temporary, content, { flag: "wx", mode });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
     throw error;
   }
 }

@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../core/config.ts";
 import { VERSION } from "../core/version.ts";
 import { readConfigFile } from "./config-file.ts";
-import { exists, privateDirectory, writeFileAtomic } from "./files.ts";
+import { exists, privateDirectory, replaceFile } from "./files.ts";
 import { configFile, type Paths } from "./paths.ts";
 
 /** As `readConfig`: the same for the same text. @throws what `readConfig` throws */
@@ -48,5 +48,5 @@ async function remember(cache: string, memory: string, known: Known): Promise<vo
   const content = JSON.stringify(known);
   if (!isDeepStrictEqual(JSON.parse(content), known)) return; // it would come back as something else
   if (!(await exists(cache))) await privateDirectory(cache);
-  await writeFileAtomic(memory, content);
+  await replaceFile(memory, content);
 }

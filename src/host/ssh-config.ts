@@ -4,7 +4,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { privateDirectory, writeFileAtomic } from "./files.ts";
+import { privateDirectory, replaceFile } from "./files.ts";
 import { knownHostsFile } from "./known-hosts.ts";
 import { ownCommand } from "./own-command.ts";
 import type { Paths } from "./paths.ts";
@@ -43,7 +43,7 @@ export async function writeSshConfig(
   const file = sshConfigFile(paths);
   if ((await readFile(file, "utf8").catch(() => "")) === text) return;
   await privateDirectory(sshFolder(paths));
-  await writeFileAtomic(file, text);
+  await replaceFile(file, text); // each VM that comes or goes waits for this
 }
 
 /**
