@@ -13,6 +13,7 @@ import { requireTools } from "../host/tools.ts";
 
 /** Beside `src/` in the repository and beside `dist/` in the published package. */
 const PACKAGE = join(import.meta.dirname, "../..");
+const OWN = join(PACKAGE, "guest");
 const builds = new SharedWork<string>();
 
 /**
@@ -23,9 +24,9 @@ const builds = new SharedWork<string>();
 export async function ensureAgentBinary(
   paths: Pick<Paths, "cache">,
   work: Work,
-  guest: string = join(PACKAGE, "guest"),
+  guest: string = OWN,
 ): Promise<string> {
-  const digest = await sourcesDigest(guest);
+  const digest = await (guest === OWN ? ownDigest() : sourcesDigest(guest));
   const folder = join(paths.cache, "agent", digest);
   const binary = join(folder, "banger-agent");
   if (await exists(binary)) return binary;
@@ -36,6 +37,17 @@ export async function ensureAgentBinary(
     await publishFile(binary, (temporary) => build(guest, temporary, shared.signal));
     return binary;
   });
+}
+
+let own: Promise<string> | undefined;
+
+/** Read once: a program's agent is the one of its start, as all of its sources are, and there are a hundred files to read. */
+function ownDigest(): Promise<string> {
+  own ??= sourcesDigest(OWN).catch((error: unknown) => {
+    own = undefined;
+    throw error;
+  });
+  return own;
 }
 
 async function sourcesDigest(guest: string): Promise<string> {
