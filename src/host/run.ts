@@ -164,9 +164,6 @@ export async function runFed(
   stdout.resume();
   let broken: unknown;
   await feed(input, stdin).catch((error: unknown) => {
-    // A program that went away says why by its end; everything else ends it.
-    if (["EPIPE", "ECONNRESET", "ERR_STREAM_DESTROYED"].includes((error as NodeJS.ErrnoException).code ?? ""))
-      return;
     broken = error;
     abort.abort();
   });
@@ -176,21 +173,15 @@ export async function runFed(
   if (broken) throw broken;
 }
 
+/** Ends early when the program takes no more: its end says why. @throws what `input` throws */
 async function feed(input: AsyncIterable<Buffer>, stdin: Writable): Promise<void> {
-  let before: Promise<void> = Promise.resolve();
+  let taken = Promise.resolve(true);
   for await (const chunk of input) {
-    await before;
-    before = written(stdin, chunk);
-    before.catch(() => {}); // thrown where it is waited for
+    if (!(await taken)) return;
+    taken = new Promise((resolve) => stdin.write(chunk, (error) => resolve(!error)));
   }
-  await before;
-  await new Promise<void>((resolve, reject) =>
-    stdin.end((error?: Error | null) => (error ? reject(error) : resolve())),
-  );
+  if (await taken) stdin.end();
 }
-
-const written = (to: Writable, chunk: Buffer) =>
-  new Promise<void>((resolve, reject) => to.write(chunk, (error) => (error ? reject(error) : resolve())));
 
 export interface DetachedOptions {
   readonly cwd?: string;
