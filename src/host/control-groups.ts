@@ -2,7 +2,7 @@
  * Control groups: what a process and its children may take of the host at most. A group is made where this user may make one:
  * beside or below this process's own, by version 2, or by version 1's hierarchies of memory and pids.
  */
-import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { run } from "./run.ts";
@@ -121,6 +121,14 @@ export async function removeGroup(place: GroupPlace, name: string): Promise<void
       if (error?.code !== "EBUSY") break;
       await delay(TRY_MS);
     }
+  }
+}
+
+/** Removes the groups of these names' beginning in which nothing runs. */
+export async function removeEmptyGroups(place: GroupPlace, prefix: string): Promise<void> {
+  for (const parent of new Set([place.memory, place.pids])) {
+    const names = (await readdir(parent)).filter((name) => name.startsWith(prefix));
+    await Promise.all(names.map((name) => rmdir(join(parent, name)).catch(() => {}))); // EBUSY: it is in use
   }
 }
 

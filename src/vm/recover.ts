@@ -7,6 +7,7 @@ import { growStateDisk } from "../disk/state-disk.ts";
 import { vmDirectory, workspaceDirectory } from "../host/paths.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { Machine, MachineHandle } from "../vmm/driver.ts";
+import { endStrayLimits } from "../vmm/jail/limits.ts";
 import { endStrayMonitor } from "../vmm/monitor-process.ts";
 import type { VmContext } from "./context.ts";
 import { deleteVm } from "./delete.ts";
@@ -46,6 +47,7 @@ export async function recoverVms(context: VmContext, bootedAt: number): Promise<
   // After the VMs: a deletion that was cut off has left one of these too.
   for (const action of actions)
     if (action.kind === "remove_folder") await removeFolder(join(folder, action.name));
+  if (vms.length > 0) await endStrayLimits(folder);
   await growStoppedDisks(context);
   checkpoint("recover.done");
   return unfinished.filter((work) => work != null);

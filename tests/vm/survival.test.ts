@@ -1,8 +1,11 @@
 /** The daemon and monitors are killed; VMs, records and processes stay right. */
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { usableGroups } from "../../src/host/control-groups.ts";
+import { groupName } from "../../src/vmm/jail/limits.ts";
 import { makeHome } from "../support/home.ts";
 import { monitorsOf } from "../support/monitors.ts";
 
@@ -61,6 +64,20 @@ describe("after a kill", async () => {
     for (const pid of await monitorsOf(home.state, vm.id)) process.kill(pid, "SIGSTOP");
     await vm.delete();
     assert.deepEqual(await monitorsOf(home.state, vm.id), []);
+  });
+
+  test("of the daemon, control groups that a monitor left are removed, and those in use are not", async (t) => {
+    const place = await usableGroups();
+    if (!place) return t.skip("control groups cannot be made here");
+    const banger = await home.connect();
+    const vm = (await banger.create({ name: "limited" })).keep();
+    const group = (id: string) => join(place.pids, groupName(join(home.state, "vms", id)));
+    await home.killDaemon();
+    await mkdir(group("vm-gone"));
+    const next = await home.connect();
+    assert.deepEqual([group("vm-gone"), group(vm.id)].map(existsSync), [false, true]);
+    await (await next.get("limited")).delete();
+    assert.equal(existsSync(group(vm.id)), false);
   });
 
   test("of daemon and monitor both, the next daemon records it", async () => {

@@ -1,11 +1,12 @@
 /** What a monitor may take of the host at most, whatever has become of it. Each VM's has a control group of its own. */
 import { hash } from "node:crypto";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { MIB } from "../../core/units.ts";
 import {
   type GroupLimits,
   inGroup,
   makeGroup,
+  removeEmptyGroups,
   removeGroup,
   usableGroups,
 } from "../../host/control-groups.ts";
@@ -43,7 +44,18 @@ export async function endLimits(folder: string): Promise<void> {
   if (place) await removeGroup(place, groupName(folder));
 }
 
-/** By the VM's id, and by the whole path: other users and homes have folders, too, and templates are all made in one of the same name. */
-export function groupName(folder: string): string {
-  return `banger-${basename(folder)}-${hash("sha256", folder).slice(0, 12)}`;
+/**
+ * Removes what monitors that worked below `parent` left when they ended and nobody could wait for it: a daemon that was killed, a
+ * kernel that was long in ending them. To be called while none is being started there.
+ */
+export async function endStrayLimits(parent: string): Promise<void> {
+  const place = await usableGroups();
+  if (place) await removeEmptyGroups(place, prefix(parent));
 }
+
+/** By the VM's id, and by where its folder is: other users and homes have folders, too. */
+export function groupName(folder: string): string {
+  return `${prefix(dirname(folder))}${basename(folder)}`;
+}
+
+const prefix = (parent: string): string => `banger-${hash("sha256", parent).slice(0, 12)}-`;
