@@ -140,6 +140,11 @@ test("the kernel panics into an end, prints to the serial console, and knows the
     assert.ok(line.includes(word), word);
 });
 
+test("an emulated kernel is kept from changing its code while programs use the network", () => {
+  assert.match(kernelCommandLine(SPEC, null), /(^| )cgroup\.memory=nosocket( |$)/);
+  assert.doesNotMatch(kernelCommandLine({ ...SPEC, accelerator: "kvm" }, null), /nosocket/);
+});
+
 test("nothing of a VM's identity stands on the kernel command line", () => {
   assert.ok(!kernelCommandLine(SPEC, null).includes(SPEC.id));
 });
