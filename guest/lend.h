@@ -7,6 +7,9 @@
  * written to LEND_DONE_FD, which the command does not get. Returns only on failure, told on standard error. */
 int lend(const char *state, const char *memory, const char *bytes, char **command);
 
+/* The same for a state that has the memory in it: the command inherits a pipe, which the file is read into beside it. */
+int lend_stream(const char *state, char **command);
+
 #define LEND_STATE_FD 3
 #define LEND_MEMORY_FD 4
 #define LEND_DONE_FD 5

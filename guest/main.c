@@ -47,11 +47,13 @@ int main(int argc, char **argv)
         return netguard(argv[2], argv[3], strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10), argv + 6);
     if (argc > 5 && strcmp(argv[1], "--lend") == 0)
         return lend(argv[2], argv[3], argv[4], argv + 5);
+    if (argc > 3 && strcmp(argv[1], "--lend-stream") == 0)
+        return lend_stream(argv[2], argv + 3);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts(BANGER_VERSION);
         return 0;
     }
     fputs("usage: banger-agent --hosted --listen SOCKET | --netguard NET CONTROL RATE BURST PASST... |\n"
-          "       banger-agent --lend STATE MEMORY BYTES COMMAND... | --version\n", stderr);
+          "       banger-agent --lend STATE MEMORY BYTES COMMAND... | --lend-stream STATE COMMAND... | --version\n", stderr);
     return 2;
 }

@@ -21,6 +21,7 @@ const DYING_MS = 500;
 const LOG = "vmm.log";
 /** LEND_DONE_FD of guest/lend.h. */
 const PREPARED = 5;
+const PASSED_ON = ["ignore", "ignore", "pipe"] as const;
 const IDLE = ["nice", "-n", "19"];
 /** Says in a monitor's environment which VM's folder it was started for. Nobody but its starter can set it. */
 const MARK = "BANGER_VM_FOLDER";
@@ -41,8 +42,6 @@ export interface MonitorCommand {
   readonly background?: boolean;
   /** Where standard output goes; without it to the log. */
   readonly stdout?: number;
-  /** A further open file, inherited as descriptor 3. */
-  readonly inherited?: number;
 }
 
 /** The outermost process, by identity. */
@@ -75,7 +74,7 @@ export async function startMonitor<M>(
     child = await startDetached(program, args, {
       cwd: folder,
       env: childEnvironment({ [MARK]: folder, ...(command.background ? workMark() : {}) }),
-      stdio: [...stdio, ...furtherFiles(command)],
+      stdio: [...stdio, ...(command.before ? PASSED_ON : [])],
     });
   } finally {
     await log.close();
@@ -96,11 +95,6 @@ export async function startMonitor<M>(
     if (signal.aborted) throw error;
     throw new Error((await lastWords(folder)) || (error as Error).message, { cause: error });
   }
-}
-
-function furtherFiles({ before, inherited }: MonitorCommand): ("ignore" | "pipe" | number)[] {
-  if (before) return ["ignore", "ignore", "pipe"];
-  return inherited === undefined ? [] : [inherited];
 }
 
 async function untilPrepared(child: ChildProcess): Promise<void> {

@@ -14,7 +14,7 @@ import { rememberStatus } from "../remember-status.ts";
 import { kernelFile, type MemoryPlace, qemuArguments, tscFrequency } from "./arguments.ts";
 import { connectMachine, type QemuMachine } from "./machine.ts";
 import { findQemu, probeQemu } from "./probe.ts";
-import { memoryFile, openState, stateFile } from "./state-file.ts";
+import { memoryFile, stateFile } from "./state-file.ts";
 
 /** Of the machine type microvm. */
 const MAX_VCPU = 288;
@@ -48,16 +48,11 @@ export function qemuDriver({ program: configured, cache, accelerator }: QemuSett
     launch: async (spec, signal) =>
       start(await program(), spec, { memory: spec.template ? "folder" : "own" }, signal),
     restore: async (spec, folder, signal) => {
-      if (await exists(memoryFile(folder))) {
-        const lend = await lending(cache, spec, folder, signal);
-        return loaded(await start(await program(), spec, { memory: "inherited", lend }, signal));
-      }
-      const state = await openState(folder);
-      try {
-        return await loaded(await start(await program(), spec, { memory: "own", state: state.fd }, signal));
-      } finally {
-        await state.close();
-      }
+      const apart = await exists(memoryFile(folder));
+      const lend = await lending(cache, spec, folder, apart, signal);
+      return loaded(
+        await start(await program(), spec, { memory: apart ? "inherited" : "own", lend }, signal),
+      );
     },
     adopt,
   };
@@ -85,25 +80,25 @@ interface Beginning {
   readonly memory: MemoryPlace;
   /** A command line that makes the memory and the state to inherit, and runs the rest. */
   readonly lend?: readonly string[];
-  /** The open file of a saved state to inherit. */
-  readonly state?: number;
 }
 
-/** Who starts from a template gets copies of its files: what a monitor could open again and write is nobody else's. */
+/** Who starts from saved files gets what is in them, not the files: what a monitor could open again and write is nobody else's. */
 async function lending(
   cache: string,
   spec: LaunchSpec,
   folder: string,
+  apart: boolean,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const agent = await ensureAgentBinary({ cache }, { report: silent, signal });
+  if (!apart) return [agent, "--lend-stream", stateFile(folder)];
   return [agent, "--lend", stateFile(folder), memoryFile(folder), String(spec.memoryMib * MIB)];
 }
 
 async function start(
   program: Awaited<ReturnType<typeof findQemu>>,
   spec: LaunchSpec,
-  { memory, lend, state }: Beginning,
+  { memory, lend }: Beginning,
   signal: AbortSignal,
 ): Promise<QemuMachine> {
   if (program.path === null) {
@@ -119,7 +114,7 @@ async function start(
   const command = {
     title: "QEMU",
     program: program.path,
-    args: [...qemuArguments(spec, await tscKhz(), memory), ...(lend || state !== undefined ? RESTORE : [])],
+    args: [...qemuArguments(spec, await tscKhz(), memory), ...(lend ? RESTORE : [])],
     confinement: {
       writable: spec.directory,
       readOnly: [kernelFile(spec.kernel), spec.initramfs, ...sharedDisks(spec)],
@@ -128,7 +123,6 @@ async function start(
     limits: monitorLimits(spec),
     background: spec.template === true,
     ...(lend && { before: lend }),
-    ...(state !== undefined && { inherited: state }),
   };
   const handle = { driver: "qemu", directory: spec.directory, accelerator: spec.accelerator } as const;
   return startMonitor(command, (process) => connectMachine({ ...handle, ...process }, memory), signal);

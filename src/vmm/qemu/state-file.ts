@@ -1,10 +1,10 @@
 /**
- * Memory and devices of a machine in files, by QEMU's own migration. A template's memory lies in a file of its own, which each
- * machine that starts from it gets a copy of before QEMU runs (guest/lend.h); else it is part of the stream. Out: over a unix socket in the VM's folder to this
- * process, because a jailed QEMU can open nothing and this works with every version. In: QEMU inherits the opened file.
+ * Memory and devices of a machine in files, by QEMU's own migration. A template's memory lies in a file of its own; else it is part
+ * of the stream. Out: over a unix socket in the VM's folder to this process, because a jailed QEMU can open nothing and this works
+ * with every version. In: QEMU inherits what is in the files, never the files (guest/lend.h).
  */
 import { createWriteStream } from "node:fs";
-import { open, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -62,9 +62,6 @@ export async function saveMachine(
     await rm(socket, { force: true });
   }
 }
-
-/** The descriptor that a QEMU started with `-incoming defer` inherits. Opened by the caller, closed after the start. */
-export const openState = (folder: string) => open(stateFile(folder), "r");
 
 /** Loads what was inherited as descriptor 3; the machine is stopped then. Rejects with QEMU's reason. */
 export async function loadMachine(qmp: Qmp, apart: boolean): Promise<void> {

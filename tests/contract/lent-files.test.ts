@@ -1,0 +1,69 @@
+/** What a monitor inherits of a saved machine (guest/lend.h): what is in the files, never the files. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { buffer, text } from "node:stream/consumers";
+import { type TestContext, test } from "node:test";
+import { agentBinary } from "../support/hosted-agent.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+
+/** Of a hostile monitor: it writes to all that it has open, in every way that there is. */
+const DAMAGE = `for fd in /proc/self/fd/*; do
+    n=\${fd##*/}; [ "$n" -gt 2 ] || continue
+    head -c 4096 /dev/zero >"$fd"; head -c 4096 /dev/zero >>"$fd"; head -c 4096 /dev/zero | dd of="$fd" conv=notrunc; : >"$fd"
+  done 2>/dev/null; find /proc/self/fd -lname "$1*"`;
+
+const WAYS = ["--lend", "--lend-stream"] as const;
+
+/** Saved files of a machine; `run` runs a command line that inherits what is in them. */
+async function savedMachine(t: TestContext, way: (typeof WAYS)[number]) {
+  const folder = temporaryFolder(t);
+  const [state, memory] = [join(folder, "state"), join(folder, "memory")];
+  const content = randomBytes(3_000_000);
+  for (const file of [state, memory]) await writeFile(file, content, { mode: 0o600 });
+  const run = (command: readonly string[], from = state) => {
+    const files = way === "--lend" ? [from, memory, String(content.length)] : [from];
+    const child = spawn(agentBinary(), [way, ...files, ...command], {
+      stdio: ["ignore", "pipe", "pipe", "ignore", "ignore", "pipe"],
+    });
+    const told = text((child.stdio as readonly unknown[])[5] as Readable);
+    return {
+      out: buffer(child.stdout as Readable),
+      problem: text(child.stderr as Readable),
+      told,
+      ended: once(child, "exit"),
+    };
+  };
+  return { folder, state, memory, content, run };
+}
+
+for (const way of WAYS) {
+  test(`${way} passes a saved machine on whole`, async (t) => {
+    const { run, content } = await savedMachine(t, way);
+    const { out, told } = run(["cat", "/dev/fd/3"]);
+    assert.ok((await out).equals(content));
+    assert.equal(await told, "k");
+  });
+
+  test(`${way} passes on nothing that leads to the files: who writes to all that it has open damages none`, async (t) => {
+    const { folder, state, memory, content, run } = await savedMachine(t, way);
+    const { out, ended } = run(["sh", "-c", DAMAGE, "sh", folder]);
+    assert.equal(String(await out), "", "nothing of the folder is open");
+    await ended;
+    for (const file of [state, memory]) assert.ok((await readFile(file)).equals(content), file);
+  });
+
+  test(`${way} follows no link, and runs nothing then`, async (t) => {
+    const { folder, state, run } = await savedMachine(t, way);
+    const link = join(folder, "link");
+    await symlink(state, link);
+    const { out, problem, ended } = run(["echo", "ran"], link);
+    assert.match(await problem, /^open .*: Too many levels of symbolic links/);
+    assert.equal(String(await out), "");
+    assert.deepEqual(await ended, [1, null]);
+  });
+}
