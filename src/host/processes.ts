@@ -58,14 +58,19 @@ export function signalFamily(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+/** What this process runs in the end: a jail's inhabitant, or itself when it has none; null when it is gone. */
+export function innermostPid(target: { readonly pid: number; readonly pidStart: string }): number | null {
+  return isAlive(target) ? (family(target.pid).at(-1) ?? null) : null;
+}
+
 /** Sends a signal to what this process runs in the end: a jail's inhabitant, or itself when it has none; nothing when it is gone. */
 export function signalInnermost(
   target: { readonly pid: number; readonly pidStart: string },
   signal: NodeJS.Signals,
 ): void {
-  const innermost = isAlive(target) ? family(target.pid).at(-1) : undefined;
+  const innermost = innermostPid(target);
   try {
-    if (innermost !== undefined) process.kill(innermost, signal);
+    if (innermost !== null) process.kill(innermost, signal);
   } catch {
     // it ended in between
   }

@@ -19,7 +19,7 @@ export type MemoryPlace = "own" | "folder" | "inherited";
 export const MEMORY_FILE = "memory";
 
 /** The descriptor that guest/lend.h passes on. */
-const LENT = "/proc/self/fd/4";
+export const LENT = "/proc/self/fd/4";
 
 /** CONFIG_HZ of Debian's kernels: loops per jiffy follow from the frequency. */
 const KERNEL_HZ = 250;

@@ -9,7 +9,8 @@ import { isAlive, killProcess, residentBytes, signalInnermost } from "../../host
 import { connectUnix } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
 import { removeEndpoints } from "../monitor-process.ts";
-import { AGENT_PORT, type MemoryPlace, SOCKETS } from "./arguments.ts";
+import { AGENT_PORT, MEMORY_FILE, type MemoryPlace, SOCKETS } from "./arguments.ts";
+import { openLentMemory } from "./lent-memory.ts";
 import { Qmp } from "./qmp.ts";
 import { loadMachine, saveMachine } from "./state-file.ts";
 
@@ -89,23 +90,45 @@ export class QemuMachine implements Machine {
     signalInnermost(this.handle, `SIG${signal}`);
   }
 
-  pause(): Promise<void> {
-    return this.#ask("pause the VM", () => this.#qmp.execute("stop"));
+  async pause(): Promise<void> {
+    await this.#ask("pause the VM", () => this.#qmp.execute("stop"));
   }
 
-  resume(): Promise<void> {
-    return this.#ask("resume the VM", () => this.#qmp.execute("cont"));
+  async resume(): Promise<void> {
+    await this.#ask("resume the VM", () => this.#qmp.execute("cont"));
   }
 
-  saveState(folder: string, signal: AbortSignal): Promise<void> {
-    return this.#ask("save the VM's state", () =>
-      saveMachine(
-        this.#qmp,
-        { directory: this.handle.directory, apart: this.#memory === "folder" },
-        folder,
-        signal,
-      ),
-    );
+  async saveState(folder: string, signal: AbortSignal): Promise<void> {
+    await this.#ask("save the VM's state", () => this.#save(folder, signal));
+  }
+
+  /**
+   * What changes while it is saved is saved once more, up to as much again as the monitor has in memory; then it is stopped. One
+   * whose memory lies in a file is stopped at once: to copy what was used of that takes less time.
+   */
+  saveRunning(folder: string, signal: AbortSignal): Promise<number> {
+    let since = performance.now();
+    return this.#ask("save the VM's state", async () => {
+      this.#qmp.onStop = () => {
+        since = performance.now();
+      };
+      await this.#save(folder, signal, await this.residentBytes());
+      return since;
+    });
+  }
+
+  async #save(folder: string, signal: AbortSignal, stopAfter?: number): Promise<void> {
+    const { directory } = this.handle;
+    const lent = this.#memory === "folder" ? null : await openLentMemory(this.handle);
+    try {
+      const own = this.#memory === "folder" ? join(directory, MEMORY_FILE) : undefined;
+      const memory = lent ? `/proc/${process.pid}/fd/${lent.fd}` : own;
+      if (memory !== undefined) await this.#qmp.execute("stop");
+      const place = { directory, memory, ...(stopAfter !== undefined && { stopAfter }) };
+      await saveMachine(this.#qmp, place, folder, signal);
+    } finally {
+      await lent?.close();
+    }
   }
 
   /** For a QEMU that waits for a saved state, see `loadMachine`. */
@@ -113,15 +136,15 @@ export class QemuMachine implements Machine {
     return this.#ask("load the saved state", () => loadMachine(this.#qmp, this.#memory === "inherited"));
   }
 
-  stateDiskResized(bytes: number): Promise<void> {
-    return this.#ask("resize the disk", () =>
+  async stateDiskResized(bytes: number): Promise<void> {
+    await this.#ask("resize the disk", () =>
       this.#qmp.execute("block_resize", { device: "state", size: bytes }),
     );
   }
 
-  async #ask(what: string, work: () => Promise<unknown>): Promise<void> {
+  async #ask<T>(what: string, work: () => Promise<T>): Promise<T> {
     try {
-      await work();
+      return await work();
     } catch (error) {
       const fix = "banger vm logs shows the guest's console; vmm.log in the VM's folder is QEMU's own log";
       const reason = (error as Error).message;

@@ -58,12 +58,7 @@ export async function startQemuGuest(
     save: async (target) => {
       const folder = `${target}.saving`;
       await mkdir(folder);
-      await saveMachine(
-        qmp,
-        { directory: process.cwd(), apart: false },
-        folder,
-        new AbortController().signal,
-      );
+      await saveMachine(qmp, { directory: process.cwd() }, folder, new AbortController().signal);
       await rename(stateFile(folder), target);
       await rm(folder, { recursive: true });
     },
