@@ -144,11 +144,12 @@ async function becomeRunning(
   checkpoint("start.greeted");
   const { env } = await context.images.get(vm.imageDigest);
   const { identity, config, work } = start;
-  const { borrowed } = context.vms.get(vm.id) ?? vm;
+  const { borrowed, start: kind } = context.vms.get(vm.id) ?? vm;
   await configureGuest(session, { ...vm, borrowed }, { env, resolvers: config.default_dns }, identity);
   const { certificates = [], problems = [] } = identity.trusted ?? {};
   for (const problem of problems) work.report.notice(`trust_host_ca: ${problem}`);
-  await trustCertificates(session, certificates, work);
+  const nothingToTakeBack = borrowed && kind === "warm"; // a template was given none
+  if (certificates.length > 0 || !nothingToTakeBack) await trustCertificates(session, certificates, work);
   await syncFiles(session, config.file_sync, work);
   if (vm.unsettled) await grow(session, vm.diskBytes);
   work.signal.throwIfAborted();
