@@ -20,15 +20,20 @@ export async function networkConfiguration(
   resolvers: readonly string[],
 ): Promise<Pick<GuestConfiguration, "address" | "gateway" | "dns">> {
   if (!nat) return { address: "", dns: [""] };
+  return {
+    address: `${GUEST.address}/${GUEST.bits}`,
+    gateway: GUEST.gateway,
+    dns: resolvers.length > 0 ? [...resolvers] : await hostResolvers(),
+  };
+}
+
+/** This host's, as a guest asks them. */
+export async function hostResolvers(): Promise<string[]> {
   const text = await readFile("/etc/resolv.conf", "utf8").catch(() => "");
   const own = Object.values(networkInterfaces()).flatMap((list) =>
     (list ?? []).map(({ address }) => address),
   );
-  return {
-    address: `${GUEST.address}/${GUEST.bits}`,
-    gateway: GUEST.gateway,
-    dns: resolvers.length > 0 ? [...resolvers] : guestResolvers(text, new Set(own)),
-  };
+  return guestResolvers(text, new Set(own));
 }
 
 /**

@@ -11,7 +11,7 @@ import { isAlive, killProcess, type ProcessIdentity, startTime } from "../host/p
 import { startDetached } from "../host/run.ts";
 import { findTool, requireTools } from "../host/tools.ts";
 import { connectUnix } from "../host/unix-socket.ts";
-import { GUEST } from "./addresses.ts";
+import { GUEST, hostResolvers } from "./addresses.ts";
 
 /** Where the monitor listens for whoever carries the guest's frames; in the VM's folder. */
 const NET_SOCKET = "net.sock";
@@ -23,8 +23,15 @@ const LOG = "nat.log";
 const PASST = [
   ...["--foreground", "--quiet", "--fd", "3", "--ipv4-only", "--no-map-gw", "--no-dhcp"],
   ...["--address", GUEST.address, "--netmask", String(GUEST.bits), "--gateway", GUEST.gateway],
-  ...["--dns-forward", GUEST.resolver],
 ];
+
+/**
+ * Only where it is needed: a passt that forwards gives all answers of the host's first resolver its own address (udp.c), so a guest
+ * that had asked that resolver itself would never take them for answers.
+ */
+async function forwarding(): Promise<string[]> {
+  return (await hostResolvers()).includes(GUEST.resolver) ? ["--dns-forward", GUEST.resolver] : [];
+}
 
 /** A running NAT. */
 export interface Nat {
@@ -46,7 +53,7 @@ export async function startNat(folder: string, guard: string, rate: RateLimit | 
   try {
     const child = await startDetached(
       guard,
-      ["--netguard", NET_SOCKET, CONTROL, ...bucket(rate), passt, ...PASST],
+      ["--netguard", NET_SOCKET, CONTROL, ...bucket(rate), passt, ...PASST, ...(await forwarding())],
       {
         cwd: folder,
         stdio: ["ignore", "pipe", log.fd],

@@ -1,7 +1,7 @@
 /** A repository's tools are really installed: mise's npm backend in a guest, from the user's own registry, over --nat. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { lookup } from "node:dns/promises";
+import { lookup, resolve4 } from "node:dns/promises";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
@@ -48,6 +48,13 @@ describe("tools", { skip: (await otherMachineMissing()) || (await registryMissin
   if (authorities) home.env.NODE_EXTRA_CA_CERTS = authorities;
   if (registry) process.env.npm_config_registry = registry.href; // the home has no settings of npm's
 
+  /** Whether this host's resolver has an answer, whatever stands in its own files. */
+  const resolverKnows = (name: string) =>
+    resolve4(name).then(
+      () => true,
+      () => false,
+    );
+
   /** Node, npm and mise, as an image with them has them; and a name that only this host's own files know. */
   async function equip(vm: Sandbox): Promise<void> {
     await vm.copyIn(process.execPath, "/usr/local/bin/node");
@@ -70,8 +77,9 @@ describe("tools", { skip: (await otherMachineMissing()) || (await registryMissin
     const { exitCode, stderr } = await vm.exec([
       ...["sh", "-ec"],
       `ln -s ../lib/npm/bin/npm-cli.js /usr/local/bin/npm; ln -s /opt/mise/bin/mise /usr/local/bin/mise
-       echo "registry=$1" >/root/.npmrc; timeout 5 getent hosts "$2" >/dev/null || echo "$3 $2" >>/etc/hosts`,
-      ...["sh", href, hostname, address],
+       echo "registry=$1" >/root/.npmrc; [ "$4" = true ] || echo "$3 $2" >>/etc/hosts
+       timeout 20 getent ahostsv4 "$2" || { echo "the guest's resolver does not know $2" >&2; exit 1; }`,
+      ...["sh", href, hostname, address, String(await resolverKnows(hostname))],
     ]);
     assert.equal(exitCode, 0, String(stderr));
   }
