@@ -153,12 +153,18 @@ export async function commitOf(repository: Repository, name: string): Promise<st
 /** A branch that can be made in the host's repository. @throws invalid_argument when it exists or cannot */
 export async function newBranch(repository: Repository, name: string, what: string): Promise<void> {
   await checkBranchName(name, what);
-  const args = ["show-ref", "--verify", "--quiet", `refs/heads/${name}`];
-  const { code } = await git(args, { cwd: repository.root, accept: [1] });
-  if (code !== 0) return;
+  // A branch is a file below refs/heads: none can lie below another.
+  const parts = name.split("/");
+  const above = parts.map((_, at) => `refs/heads/${parts.slice(0, at + 1).join("/")}`);
+  const full = `refs/heads/${name}`;
+  const answer = await git(["for-each-ref", "--format=%(refname)", ...above], { cwd: repository.root });
+  const refs = answer.stdout.toString("utf8").split("\n");
+  const there = refs.find((ref) => above.includes(ref) || ref.startsWith(`${full}/`));
+  if (there === undefined) return;
+  const [branch, isSame] = [there.slice("refs/heads/".length), there === full];
   throw BangerError.of("invalid_argument", {
     what,
-    problem: `${repository.root} has a branch '${name}' already`,
+    problem: `${repository.root} has a branch '${branch}'${isSame ? " already" : `, beside which there can be no '${name}'`}`,
     accepted: "another name",
   });
 }

@@ -109,6 +109,12 @@ test("--apply does the same in one step, and --branch brings the commits with au
   assert.equal(git(it.repo, "rev-parse", "HEAD"), head, "the host's own branch does not move");
   git(it.repo, "fsck", "--strict");
   await assert.rejects(it.export({ branch: "agent/work" }), /has a branch 'agent\/work' already/);
+  for (const branch of ["agent", "agent/work/more"]) {
+    await assert.rejects(it.export({ branch }), {
+      code: "invalid_argument",
+      message: new RegExp(`has a branch 'agent/work', beside which there can be no '${branch}'`),
+    });
+  }
   await assert.rejects(it.export({ branch: "a..b" }), /cannot be a branch's name/);
 });
 
