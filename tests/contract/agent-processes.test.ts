@@ -85,6 +85,17 @@ test("a program that is not there, or cannot be executed, or a folder or user th
   assert.equal((await finish(await startProcess(guest, { argv: ["true"] }))).code, 0);
 });
 
+test("a user may be a number, which no passwd file needs to know, and a group beside it", async (t) => {
+  if (process.getuid?.() !== 0) return t.skip("becoming another user needs root");
+  const guest = await session(t);
+  const ids = async (user: string) =>
+    (await finish(await startProcess(guest, shell("id -u; id -g; id -G", { user })))).stdout.split(/\s/, 3);
+  assert.deepEqual(await ids("54321:8765"), ["54321", "8765", "8765"]);
+  assert.deepEqual(await ids("54321"), ["54321", "0", "0"]);
+  assert.deepEqual(await ids("0"), ["0", "0", "0"]);
+  assert.deepEqual(await ids("root:54321"), ["0", "54321", "54321"]);
+});
+
 test("stdin is read until its end; without stdin it is empty", async (t) => {
   const guest = await session(t);
   const cat = await startProcess(guest, { argv: ["cat"], stdin: true });
