@@ -8,6 +8,8 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
+import { startTime } from "../../src/host/processes.ts";
+import { openLentMemory } from "../../src/vmm/qemu/lent-memory.ts";
 import { agentBinary } from "../support/hosted-agent.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
@@ -67,3 +69,30 @@ for (const way of WAYS) {
     assert.deepEqual(await ended, [1, null]);
   });
 }
+
+test("memory that was lent is found with who has it, also later; elsewhere there is none", async (t) => {
+  const { state, memory, content } = await savedMachine(t, "--lend");
+  const begin = async (command: readonly string[]) => {
+    const [program = "", ...args] = command;
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit", "ignore", "ignore", "pipe"] });
+    t.after(() => child.kill("SIGKILL"));
+    await once(child.stdout as Readable, "data");
+    const pid = child.pid ?? 0;
+    return {
+      driver: "qemu",
+      directory: "",
+      accelerator: "tcg",
+      pid,
+      pidStart: startTime(pid) ?? "",
+    } as const;
+  };
+  const wait = ["sh", "-c", "echo up; read line"];
+  const borrower = await begin([agentBinary(), "--lend", state, memory, String(content.length), ...wait]);
+  const lent = await openLentMemory(borrower);
+  assert.equal((await lent?.stat())?.size, content.length);
+  await lent?.close();
+  assert.equal(await openLentMemory(await begin(wait)), null);
+  const other = await begin(["sh", "-c", `exec 4<${memory}; echo up; read line`]);
+  assert.equal(await openLentMemory(other), null, "a file of the host's is not taken for it");
+  assert.equal(await openLentMemory({ ...borrower, pidStart: "1" }), null, "nor another process for it");
+});
