@@ -65,3 +65,14 @@ printf 'root:x:0:0:root:/root:/bin/sh\\napp:x:1234:2345:App:/home/app:/bin/sh\\n
 printf 'root:x:0:\\nappg:x:2345:\\nextra:x:77:app\\n' > etc/group
 chown 1234:2345 home/app
 `;
+
+/** This host's python3: the program, its libraries, and as much of its modules as it starts with. */
+export const PYTHON = `
+program=$(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))')
+cp --parents "$program" $(ldd "$program" | grep -o '/[^ ]*') .
+mkdir -p usr/bin
+[ -e usr/bin/python3 ] || ln -s "$program" usr/bin/python3
+modules=$(python3 -c 'import os; print(os.path.dirname(os.__file__))')
+mkdir -p ".$modules/lib-dynload"
+cp -a "$modules"/*.py "$modules"/__pycache__ "$modules"/encodings "$modules"/importlib "$modules"/collections ".$modules"
+`;

@@ -1,11 +1,11 @@
 /** Images of a registry boot unmodified: with a userland or without, as who and where their configuration says. */
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { findTool } from "../../src/host/tools.ts";
 import { makeHome } from "../support/home.ts";
-import { BUSYBOX, ImageMaker } from "../support/images.ts";
+import { BUSYBOX, ImageMaker, PYTHON } from "../support/images.ts";
 import { registriesMissing, startRegistry, type TestRegistry } from "../support/registry.ts";
 
 const SMALL = ["--vcpu", "1", "--memory", "256M", "--disk-size", "256M", "-q"];
@@ -106,7 +106,7 @@ describe("an image of a registry", { skip: await registriesMissing() }, async ()
   });
 
   test("boots without a shell, a passwd file or anything but one program, whose user is two numbers", async () => {
-    const made = await run(["--name", "bare", "-d", "--image", scratch, "--", "/busybox", "sleep", "600"]);
+    const made = await run(["--name", "bare", "-d", "--image", scratch]);
     assert.deepEqual([made.code, made.stderr], [0, ""]);
     const id = async (...options: string[]) =>
       (await home.run(["vm", "exec", "bare", ...options, "--", "/busybox", "id"])).stdout;
@@ -120,7 +120,8 @@ describe("an image of a registry", { skip: await registriesMissing() }, async ()
     if (!(await findTool("sqfs2tar"))) return t.skip("sqfs2tar is not installed");
     const file = join(home.path, "debian.tar");
     assert.equal((await home.run(["image", "export", "-q", "debian-slim", file])).code, 0);
-    const { code, stdout } = await home.run(["image", "import", "-q", "--json", file, "copy:1"]);
+    const imported = ["image", "import", "-q", "--json", "-", "copy:1"]; // from standard input
+    const { code, stdout } = await home.run(imported, await readFile(file));
     assert.equal(code, 0);
     const { digest } = JSON.parse(stdout) as { digest: string };
     const made = await Promise.all(
@@ -143,6 +144,25 @@ describe("an image of a registry", { skip: await registriesMissing() }, async ()
     assert.match(refused.stderr, /used by (one, two|two, one)/); // whichever was made first
     assert.equal((await home.run(["vm", "delete", "one", "two"])).code, 0);
     assert.equal((await home.run(["image", "delete", "copy:1"])).code, 0);
+  });
+
+  test("of a company's private registry, with a login and an authority of its own, runs python", async (t) => {
+    if (!(await findTool("python3"))) return t.skip("python3 is not installed");
+    await using company = await startRegistry({ login: true, tls: true });
+    await maker.image("python", [PYTHON]);
+    const ref = await company.push(maker.layout, "python", "team/python:slim");
+    const refused = await run(["--rm", "--image", ref, "--", "true"]);
+    assert.deepEqual([refused.code, /self.signed/.test(refused.stderr)], [125, true], refused.stderr);
+    const trusted = join(home.path, ".config/containers/certs.d", company.host);
+    await mkdir(trusted, { recursive: true });
+    await cp(company.certificate ?? "", join(trusted, "ca.crt"));
+    const { username, password } = company.login ?? {};
+    const auth = Buffer.from(`${username}:${password}`).toString("base64");
+    await mkdir(join(home.path, ".docker"));
+    const logins = { auths: { [company.host]: { auth } } };
+    await writeFile(join(home.path, ".docker/config.json"), JSON.stringify(logins));
+    const { code, stdout, stderr } = await run(["--rm", "--image", ref, "--", "python3", "-c", "print(1)"]);
+    assert.deepEqual([code, stdout, stderr], [0, "1\n", ""]);
   });
 
   test("that does not exist is told as that", async () => {
