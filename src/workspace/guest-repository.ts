@@ -41,6 +41,9 @@ export function shallowFile(shallow: readonly string[]): Source[] {
 /** A small file of the guest's `.git`. */
 export const note = (name: string, content: string): Source => text(name, content);
 
+/** A file of the guest's repository that comes after all others: its time is when the guest had them. */
+export const MARK = { name: "banger", content: "prepared by banger\n" } as const;
+
 /** What says where the guest's repository stands. */
 export function position({ ref, commit }: Head): Source[] {
   return [

@@ -12,7 +12,7 @@ import { type GuestSession, statFile, writeFile as writeGuestFile } from "../gue
 import type { WorkspaceRecord } from "../store/workspaces.ts";
 import { packHistory, SENT_SHALLOW } from "./delivery.ts";
 import { rememberPack } from "./guest-commits.ts";
-import { indexBytes } from "./guest-repository.ts";
+import { indexBytes, MARK } from "./guest-repository.ts";
 import { placeTree, type Target } from "./placing.ts";
 import { lookAtGuest, type Moved, refreshWorkspace, SENT_INDEX } from "./refresh.ts";
 import { submoduleMembers, submodulePaths } from "./submodules.ts";
@@ -57,13 +57,14 @@ export async function prepareWorkspace(place: Place, request: PrepareRequest, wo
   report.stage("reading repository", request.path);
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await removeScratch(directory);
+  const there = statFile(place.session, request.guestPath).catch(() => null); // while the host is read
   const read = await planWorkspace(request.path, join(directory, "git"), {
     includeUntracked: request.includeUntracked,
     submodules: request.fullCopy,
     signal,
   });
   checkpoint("workspace.read");
-  const previous = await stillThere(place, request, read);
+  const previous = (await there)?.type === "dir" ? former(place, request, read) : null;
   const head = await targetHead(read, request, previous);
   const scratch = await mkdtemp(join(directory, SCRATCH));
   try {
@@ -143,6 +144,8 @@ async function placeNew(
   const submodules = await submoduleMembers(plan, options);
   const forced = isLost ? { ...request, force: true } : request;
   await placeTree(place.session, forced, { ...target, history, submodules }, work);
+  const mark = `${request.guestPath}/.git/${MARK.name}`;
+  await writeGuestFile(place.session, mark, Buffer.from(MARK.content));
   await settle(place, request, {
     ...target,
     history,
@@ -150,18 +153,11 @@ async function placeNew(
   });
 }
 
-/** The former workspace, if this request is about it and the guest still has it. */
-async function stillThere(
-  place: Place,
-  request: PrepareRequest,
-  plan: Plan,
-): Promise<WorkspaceRecord | null> {
-  const { previous, session } = place;
+/** The former workspace, if this request is about it. */
+function former({ previous }: Place, request: PrepareRequest, plan: Plan): WorkspaceRecord | null {
   if (previous?.guestPath !== request.guestPath || previous.root !== plan.repository.root) return null;
   // Submodules are repositories of their own; they are brought anew or not at all.
-  if (submodulePaths(plan).length > 0) return null;
-  const there = await statFile(session, request.guestPath).catch(() => null);
-  return there?.type === "dir" ? previous : null;
+  return submodulePaths(plan).length > 0 ? null : previous;
 }
 
 /** A branch that was made for the guest stays its branch. */
@@ -184,7 +180,7 @@ async function settle(
   { plan, head, history, tree, moved }: Target & { readonly moved: Moved },
 ): Promise<void> {
   const { repository, shadow, tracked } = plan;
-  const settledNs = String(await guestTime(session, request.guestPath));
+  const settledNs = String(await timeOfMark(session, request.guestPath));
   if (history.pack) await rememberPack(shadow, history.pack.name);
   await writeFile(join(shadow.directory, SENT_SHALLOW), history.shallow.join("\n"));
   await writeFile(join(shadow.directory, SENT_INDEX), indexBytes(tracked, repository));
@@ -210,10 +206,8 @@ async function settle(
 }
 
 /** The guest's own clock, as its files get it. */
-async function guestTime(session: GuestSession, guestPath: string): Promise<bigint> {
-  const mark = `${guestPath}/.git/banger`;
-  await writeGuestFile(session, mark, Buffer.from("prepared by banger\n"));
-  return (await statFile(session, mark)).ctimeNs;
+async function timeOfMark(session: GuestSession, guestPath: string): Promise<bigint> {
+  return (await statFile(session, `${guestPath}/.git/${MARK.name}`)).ctimeNs;
 }
 
 function noteSkipped({ skippedUntracked: skipped }: Plan, report: Work["report"]): void {

@@ -18,7 +18,7 @@ import { captureTree, entriesOf, given, guestIndexBytes } from "./capture.ts";
 import { type PackedHistory, sendMembers } from "./delivery.ts";
 import { eachOf } from "./fetch.ts";
 import { guestHead } from "./guest-head.ts";
-import { indexFile, note, packFiles, position, shallowFile } from "./guest-repository.ts";
+import { indexFile, MARK, note, packFiles, position, shallowFile } from "./guest-repository.ts";
 import type { Place, PrepareRequest } from "./prepare.ts";
 import { planUpdate, type Update } from "./update.ts";
 
@@ -179,6 +179,7 @@ async function move(
     ...shallowFile(history.shallow),
     ...position(head),
     indexFile(plan.tracked, repository),
+    note(MARK.name, MARK.content),
   ];
   await sendMembers(session, guestPath, plan, standing, work);
   return { files: files.length + update.remove.length, bytes };
