@@ -161,7 +161,7 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
-   * Keeps it as it is now: memory and disk while it runs or is paused (it stands still for the last of it: `stood_still_ms`), else the disk.
+   * Keeps it as it is now: memory and disk while it runs or is paused (it stands still meanwhile: `stood_still_ms`), else the disk.
    * @throws snapshot_name_taken | vm_wrong_state | no_space
    */
   snapshot(options: FollowOptions & { readonly name?: string | undefined } = {}): Promise<Snapshot> {

@@ -1,9 +1,9 @@
 /**
- * A running VM as it is at one moment, in files: memory and devices by its driver, the disk as a clone. It stands still for as
- * little of that as its driver can do with; what its record says (running or paused) holds again afterwards, whatever happens: a
- * daemon that finds the machine otherwise after a crash makes it so (`recover.ts`).
+ * A running VM as it is at one moment, in files: memory and devices by its driver, the disk as a clone. It stands still for that
+ * and no longer; what its record says (running or paused) holds again afterwards, whatever happens: a daemon that finds the
+ * machine otherwise after a crash makes it so (`recover.ts`).
  */
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
@@ -29,13 +29,13 @@ export interface CaptureTarget {
   readonly disk: string;
 }
 
-/** Refuses what there is no room for, at worst: nothing of the disk shared, all memory in use and written twice. @throws no_space */
+/** Refuses what there is no room for, at worst: nothing of the disk shared, every page of memory in use. @throws no_space */
 export async function requireRoom(context: VmContext, vm: VmRecord, copies: number): Promise<void> {
   const memory = (await context.live.get(vm.id)?.machine.residentBytes()) ?? 0;
   const disk = await allocatedBytes(stateDiskFile(vmDirectory(context.paths, vm.id)));
   await requireSpace(
     context.paths.state,
-    2 * memory + copies * disk + RESERVE,
+    memory + copies * disk + RESERVE,
     `the memory and the disk of '${vm.name}'`,
   );
 }
@@ -56,55 +56,26 @@ export async function captureVm(
   await rm(saved, { recursive: true, force: true });
   await mkdir(saved, { mode: 0o700 });
   try {
-    const { since, failure } = await save(context, vm, live, { memory: saved, disk: target.disk }, work);
+    work.report.stage("saving", "it stands still");
+    const begun = performance.now();
+    await live.machine.pause();
+    checkpoint("capture.paused");
+    const results = await Promise.allSettled([
+      live.machine.saveState(saved, work.signal),
+      cloneStateDisk(stateDiskFile(folder), target.disk, work.signal),
+    ]);
     checkpoint("capture.saved");
     if (vm.state !== "paused") await goOn(context, vm, live);
-    const stoodStill = Math.round(performance.now() - since);
+    const stoodStill = Math.round(performance.now() - begun);
     checkpoint("capture.resumed");
     work.report.stage("storing", `${vm.name} stood still for ${stoodStill} ms`);
-    if (failure) throw await explained(context, vm, failure, work);
+    const failed = results.find((result) => result.status === "rejected");
+    if (failed) throw await explained(context, vm, failed.reason, work);
     await takeOver(saved, target.memory);
     return stoodStill;
   } finally {
     await rm(saved, { recursive: true, force: true });
   }
-}
-
-/** @returns since when it stands still, and what went wrong: in any case it is to go on */
-async function save(
-  context: VmContext,
-  vm: VmRecord,
-  { machine }: LiveVm,
-  { memory, disk }: CaptureTarget,
-  { report, signal }: Work,
-): Promise<{ readonly since: number; readonly failure?: unknown }> {
-  const own = stateDiskFile(vmDirectory(context.paths, vm.id));
-  let since = performance.now();
-  try {
-    if (machine.saveRunning && vm.state !== "paused") {
-      report.stage("saving", "it runs on until the last of its memory");
-      await flush(own); // what a monitor does when it stops its machine: then there is little left to do
-      since = performance.now();
-      since = await machine.saveRunning(memory, signal);
-      checkpoint("capture.paused");
-      await cloneStateDisk(own, disk, signal);
-    } else {
-      report.stage("saving", "it stands still");
-      await machine.pause();
-      checkpoint("capture.paused");
-      const parts = [machine.saveState(memory, signal), cloneStateDisk(own, disk, signal)];
-      const failed = (await Promise.allSettled(parts)).find((result) => result.status === "rejected");
-      if (failed) throw failed.reason;
-    }
-    return { since };
-  } catch (failure) {
-    return { since, failure };
-  }
-}
-
-async function flush(file: string): Promise<void> {
-  const disk = await open(file, "r+");
-  await disk.datasync().finally(() => disk.close());
 }
 
 async function goOn(context: VmContext, vm: VmRecord, live: LiveVm): Promise<void> {

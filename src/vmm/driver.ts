@@ -106,13 +106,6 @@ export interface Machine {
    * @throws driver_failed; what was written by then is the caller's to remove
    */
   saveState(folder: string, signal: AbortSignal): Promise<void>;
-  /**
-   * The same of a machine that runs: it runs on meanwhile, stands still for the last of it, and is paused when this is done. Absent
-   * where a monitor can only save what stands still.
-   * @returns since when it stands still, as `performance.now()` tells it
-   * @throws driver_failed; it may run or stand still then
-   */
-  saveRunning?(folder: string, signal: AbortSignal): Promise<number>;
   /** Sends the monitor's own process (not its jail) a signal and returns; nothing happens when it is gone. */
   signal(signal: KillSignal): void;
   /** Tells the guest that its state disk has a new size, after the file was grown. */

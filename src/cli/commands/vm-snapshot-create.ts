@@ -7,7 +7,7 @@ export default define({
   summary: "keep a VM as it is now, under a name",
   arguments: "<vm> [name]",
   options: { quiet, json },
-  details: `Of a VM that runs or is paused: its memory and its disk; it stands still for the last of it and is told for how long.
+  details: `Of a VM that runs or is paused: its memory and its disk; it stands still meanwhile and is told for how long.
 Of a stopped one: its disk. Without a name it gets the VM's and the time.`,
   examples: [
     ["banger vm snapshot create box ready", "banger vm restore ready makes a VM that goes on from there"],

@@ -102,30 +102,13 @@ export class QemuMachine implements Machine {
     await this.#ask("save the VM's state", () => this.#save(folder, signal));
   }
 
-  /**
-   * What changes while it is saved is saved once more, up to as much again as the monitor has in memory; then it is stopped. One
-   * whose memory lies in a file is stopped at once: to copy what was used of that takes less time.
-   */
-  saveRunning(folder: string, signal: AbortSignal): Promise<number> {
-    let since = performance.now();
-    return this.#ask("save the VM's state", async () => {
-      this.#qmp.onStop = () => {
-        since = performance.now();
-      };
-      await this.#save(folder, signal, await this.residentBytes());
-      return since;
-    });
-  }
-
-  async #save(folder: string, signal: AbortSignal, stopAfter?: number): Promise<void> {
+  async #save(folder: string, signal: AbortSignal): Promise<void> {
     const { directory } = this.handle;
     const lent = this.#memory === "folder" ? null : await openLentMemory(this.handle);
     try {
       const own = this.#memory === "folder" ? join(directory, MEMORY_FILE) : undefined;
       const memory = lent ? `/proc/${process.pid}/fd/${lent.fd}` : own;
-      if (memory !== undefined) await this.#qmp.execute("stop");
-      const place = { directory, memory, ...(stopAfter !== undefined && { stopAfter }) };
-      await saveMachine(this.#qmp, place, folder, signal);
+      await saveMachine(this.#qmp, { directory, memory }, folder, signal);
     } finally {
       await lent?.close();
     }

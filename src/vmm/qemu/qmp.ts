@@ -18,8 +18,6 @@ export class Qmp {
   shutdownReason: string | null = null;
   /** Called when the guest opens or closes a serial port; closed means that whoever had it open there has ended. */
   onPort: (id: string, open: boolean) => void = () => {};
-  /** Called when the machine's processors stop, for whatever reason. */
-  onStop: () => void = () => {};
   #migration: PromiseWithResolvers<void> | null = null;
   readonly #socket: Socket;
   readonly #waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void }[] = [];
@@ -78,7 +76,6 @@ export class Qmp {
     if (message.event) {
       const { reason, id, open, status } = message.data ?? {};
       if (message.event === "MIGRATION") this.#migrationIs(status);
-      if (message.event === "STOP") this.onStop();
       if (message.event === "SHUTDOWN" && typeof reason === "string") this.shutdownReason = reason;
       if (message.event === "VSERPORT_CHANGE") this.onPort(String(id), open === true);
       return;
