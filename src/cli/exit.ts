@@ -1,6 +1,7 @@
 /** Exit codes: the one rule of docs/cli.md. */
 import { constants } from "node:os";
-import { type BangerError, EXIT } from "../core/errors.ts";
+import type { BangerError } from "../core/errors.ts";
+import { EXIT } from "../core/exit-codes.ts";
 
 /**
  * The code for a failure: what the error says; but where every other code is the guest's own (`run`, `exec`), a failure

@@ -1,5 +1,6 @@
 /** The way of every command: find it, parse, handle, print what it returned, end with its code. */
-import { asBangerError, BangerError, EXIT } from "../core/errors.ts";
+import { asBangerError, BangerError } from "../core/errors.ts";
+import { EXIT } from "../core/exit-codes.ts";
 import { VERSION } from "../core/version.ts";
 import type { Command, OptionSpecs } from "./command.ts";
 import { type Context, makeContext } from "./context.ts";

@@ -1,4 +1,4 @@
-import { EXIT } from "../../core/errors.ts";
+import { EXIT } from "../../core/exit-codes.ts";
 import { formatDuration, formatSize } from "../../core/units.ts";
 import { type Banger, BangerError, type Copied, type CopyOptions } from "../../sdk/index.ts";
 import { define, json, quiet } from "../command.ts";

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { Interrupted, signalCode } from "../../../src/cli/exit.ts";
 import { run } from "../../../src/cli/program.ts";
-import { BangerError, type ErrorCode, EXIT } from "../../../src/core/errors.ts";
+import { BangerError, type ErrorCode } from "../../../src/core/errors.ts";
+import { EXIT } from "../../../src/core/exit-codes.ts";
 import { exitCode } from "../../../src/sdk/index.ts";
 import { testContext } from "../../support/place.ts";
 

@@ -1,13 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  asBangerError,
-  BangerError,
-  CATALOGUE,
-  clean,
-  type ErrorCode,
-  EXIT,
-} from "../../../src/core/errors.ts";
+import { asBangerError, BangerError, CATALOGUE, clean, type ErrorCode } from "../../../src/core/errors.ts";
+import { EXIT } from "../../../src/core/exit-codes.ts";
 
 const entries = Object.entries(CATALOGUE) as [ErrorCode, (typeof CATALOGUE)[ErrorCode]][];
 const exits = new Set<number>(Object.values(EXIT).filter((code) => code !== EXIT.ok));
