@@ -92,6 +92,35 @@ for (const [title, { driver, begin }] of Object.entries(settings)) {
       assert.equal((await vm.refresh()).state, "running");
     });
 
+    test("is kept under a name and comes back, and is forked: each is another machine that goes on", async () => {
+      await say("echo then > /root/moment; (sleep 1000 >/dev/null 2>&1 &)");
+      const kept = await home.run(["vm", "snapshot", "create", name, "moment"]);
+      assert.equal(kept.code, 0, kept.stderr);
+      await say("echo later > /root/moment");
+      const forked = await home.run(["vm", "fork", name, "--name", "forked"]);
+      assert.equal(forked.code, 0, forked.stderr);
+      const restored = await home.run(["vm", "restore", "moment", "--name", "again"]);
+      assert.equal(restored.code, 0, restored.stderr);
+      const banger = await home.connect();
+      const copies = await Promise.all(["forked", "again"].map((copy) => banger.get(copy)));
+      const ask = "hostname; cat /root/moment; pgrep -xc sleep; cat /etc/machine-id";
+      const answers = await Promise.all(
+        [vm, ...copies].map(async (it) => (await it.exec(["sh", "-c", ask])).text.trim().split("\n")),
+      );
+      assert.deepEqual(
+        answers.map((lines) => lines.slice(0, 3)),
+        [
+          [name, "later", "1"],
+          ["forked", "later", "1"],
+          ["again", "then", "1"],
+        ],
+      );
+      assert.equal(new Set(answers.map((lines) => lines[3])).size, 3, "each has a machine id of its own");
+      await Promise.all(copies.map((copy) => copy.delete()));
+      await banger.snapshots.delete("moment");
+      await say("pkill -x sleep");
+    });
+
     test("grows and is renamed while it runs", async () => {
       const former = Number(await say("df -B1 --output=size / | tail -1"));
       await vm.set({ diskBytes: 768 * MIB, name: `${name}-more` });

@@ -236,6 +236,23 @@ describe("outbound network", { skip: await otherMachineMissing() }, async () => 
     assert.equal((await vm.refresh()).nat_problem, null);
   });
 
+  test("a fork has a way out of its own: both reach, and the copy's end leaves the VM's alone", async () => {
+    const addresses = "cat /sys/class/net/eth0/address; ip -4 -o addr show eth0; ip route";
+    const [copy] = await vm.fork({ name: "copy" });
+    assert.ok(copy);
+    // The same in every VM: they do not touch each other.
+    const [mine, theirs] = await Promise.all([vm, copy].map((it) => it.exec(["sh", "-c", addresses])));
+    assert.equal(theirs?.text, mine?.text);
+    assert.match(theirs?.text ?? "", /10\.0\.2\.15\/24/);
+    assert.notEqual(await guardOf(copy), await guardOf(vm));
+    assert.deepEqual(await Promise.all([vm, copy].map(async (it) => (await fetch(it)).text)), [
+      "banger",
+      "banger",
+    ]);
+    await copy.delete();
+    assert.equal((await fetch(vm)).text, "banger");
+  });
+
   test("passt that is killed is started again; again and again is told", async () => {
     for (let killed = 0; killed < 3; killed++) {
       process.kill(await passtOf(vm), "SIGKILL");

@@ -1,9 +1,10 @@
 /** Snapshots, restores and forks of VMs by the daemon: what a copy is, what is refused, and that nothing half-made remains. */
 import assert from "node:assert/strict";
-import { open, readdir, stat, truncate } from "node:fs/promises";
+import { mkdir, open, readdir, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Banger, Sandbox } from "../../src/sdk/index.ts";
+import { banger as runBanger } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
 import { redis, startRedis } from "../support/redis.ts";
 import { assertSound } from "../support/soundness.ts";
@@ -138,7 +139,40 @@ describe("a VM with a database", async () => {
     );
   });
 
-  test("twice at once is refused, and so is one that stops", async () => {
+  test("a disk that runs full meanwhile is told: the VM goes on, nothing half-made is listed or left", async () => {
+    // The programs of a daemon whose disk is full: what is copied to where snapshots are made does not fit.
+    const programs = join(home.path, "full");
+    await mkdir(programs);
+    const cp = `case "$*" in */snapshots/*) echo "cp: No space left on device" >&2; exit 1 ;; esac\nexec /bin/cp "$@"\n`;
+    await writeFile(join(programs, "cp"), `#!/bin/sh\n${cp}`, { mode: 0o755 });
+    const before = (await banger.snapshots.list()).map(({ id }) => id);
+    await home.run(["daemon", "stop"]);
+    const env = { ...home.env, PATH: `${programs}:${home.env.PATH}` };
+    assert.equal((await runBanger(["daemon", "start"], { env })).code, 0);
+    banger = await home.connect();
+    box = await banger.get("box");
+    const full = await home.run(["vm", "snapshot", "create", "box", "full"]);
+    assert.match(full.stderr, /not enough disk space/);
+    assert.notEqual(full.code, 0);
+    await assert.rejects(box.fork({ name: "half" }), { code: "no_space" });
+    assert.equal((await box.refresh()).state, "running");
+    assert.equal(await redis(box, "GET who"), "later");
+    assert.deepEqual(await readdir(join(home.state, "snapshots")), before);
+    assert.deepEqual(
+      (await banger.list()).map(({ name }) => name),
+      ["box"],
+    );
+    await assertSound(banger, home);
+    await home.run(["daemon", "stop"]);
+    banger = await home.connect();
+    box = await banger.get("box");
+    await box.snapshot({ name: "room" });
+    await banger.snapshots.delete("room");
+  });
+
+  test("one that changes its memory all the time is kept, too; twice at once is refused, and so is one that stops", async () => {
+    const change = "$x = 'a' x 1e8; for (;;) { substr($x, $_ * 4096, 1) = chr rand 256 for 0..24000 }";
+    await box.exec(["perl", "-e", change], { detach: true }).detached;
     const first = box.snapshot({ name: "first" });
     await assert.rejects(box.snapshot({ name: "second" }), { code: "vm_busy" });
     await first;

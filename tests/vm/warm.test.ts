@@ -6,6 +6,7 @@ import { describe, test } from "node:test";
 import { type Checkpoint, WARM_CHECKPOINTS } from "../../src/core/checkpoints.ts";
 import { MIB } from "../../src/core/units.ts";
 import { hashFile } from "../../src/host/hash.ts";
+import { findTool } from "../../src/host/tools.ts";
 import type { Part, Sandbox, Vm } from "../../src/sdk/index.ts";
 import { configureHome } from "../support/command.ts";
 import { Faults, untilHolds } from "../support/faults.ts";
@@ -91,6 +92,17 @@ describe("a VM that starts warm", async () => {
     await one.delete();
   });
 
+  test("has the network that it was asked for, or none", async (t) => {
+    const network = ["--", "sh", "-c", "ip -4 -o addr | grep -v ' lo '; ip route; cat /etc/resolv.conf"];
+    const without = await run(...network);
+    assert.match(without.stderr, /\| start: warm$/m);
+    assert.equal(without.stdout, "");
+    if ((await findTool("passt")) === null) return t.skip("passt is not installed");
+    const withNat = await run("--nat", ...network);
+    assert.match(withNat.stderr, /\| start: warm$/m);
+    assert.match(withNat.stdout, /inet 10\.0\.2\.15\/24 .*default via 10\.0\.2\.2 .*nameserver \d/s);
+  });
+
   test("boots when it is told to, and when there is no template of its kind", async () => {
     const { stdout } = await home.run(["vm", "create", "--cold", ...SMALL, "--json"]);
     const cold = JSON.parse(stdout) as Vm;
@@ -132,6 +144,28 @@ describe("a VM that starts warm", async () => {
       "/dev/shm:\n",
     );
     await next.delete();
+  });
+
+  test("is kept and forked, also by a later daemon: what it never used is not saved, and each copy is another machine", async () => {
+    let banger = await home.connect();
+    const vm = await banger.create(SIZE);
+    await vm.exec(["sh", "-c", "echo here > /dev/shm/x"]);
+    const kept = await vm.snapshot({ name: "warm" });
+    const memory = kept.files.find(({ name }) => name === "memory/qemu.memory");
+    assert.equal(memory?.size, 256 * MIB);
+    assert.ok(kept.size_bytes < 230 * MIB, `${kept.size_bytes} bytes`);
+    await home.run(["daemon", "stop"]);
+    banger = await home.connect();
+    const source = await banger.get(vm.id);
+    const copies = [...(await source.fork()), await banger.restore("warm")];
+    for (const copy of copies) assert.equal((await copy.exec(["cat", "/dev/shm/x"])).text, "here\n");
+    const told = await Promise.all([source, ...copies].map(identity));
+    for (const at of [0, 1, 2, 3])
+      assert.equal(new Set(told.map((lines) => lines[at])).size, 3, `identity ${at}`);
+    assert.equal((await source.exec(["cat", "/dev/shm/x"])).text, "here\n");
+    await Promise.all([source, ...copies].map((each) => each.delete()));
+    await banger.snapshots.delete("warm");
+    await assertSound(banger, home);
   });
 
   test("is made when its start was cut off, with no identity of the template's", async () => {
