@@ -13,6 +13,8 @@ import { makeHome } from "../support/home.ts";
 import { kvmHostMissing } from "../support/kvm-host.ts";
 
 const MIB = 1024 * 1024;
+/** A snapshot, or a fork: a VM stands still while it is saved. */
+const SAVE = ["PATCH /vm", "PUT /snapshot/create", "PATCH /vm"];
 
 const host = await DoubleHost.make({ guest: "qemu" });
 const home = await makeHome();
@@ -179,7 +181,7 @@ for (const [title, { driver, begin }] of Object.entries(settings)) {
         named.filter((call) => !looks.has(call)),
         // The last lets a machine go on that the daemon before may have left paused.
         [
-          ...[...START, "PATCH /vm", "PATCH /vm", "PATCH /drives/state"],
+          ...[...START, "PATCH /vm", "PATCH /vm", ...SAVE, ...SAVE, "PATCH /drives/state"],
           ...[...START, ...START, ...START, "PATCH /vm"],
         ],
       );

@@ -170,7 +170,7 @@ describe("a VM with a database", async () => {
     await banger.snapshots.delete("room");
   });
 
-  test("one that changes its memory all the time is kept, too; twice at once is refused, and so is one that stops", async () => {
+  test("twice at once is refused, and so is one that stops", async () => {
     const change = "$x = 'a' x 1e8; for (;;) { substr($x, $_ * 4096, 1) = chr rand 256 for 0..24000 }";
     await box.exec(["perl", "-e", change], { detach: true }).detached;
     const first = box.snapshot({ name: "first" });
