@@ -90,16 +90,16 @@ export class QemuMachine implements Machine {
     signalInnermost(this.handle, `SIG${signal}`);
   }
 
-  async pause(): Promise<void> {
-    await this.#ask("pause the VM", () => this.#qmp.execute("stop"));
+  pause(): Promise<void> {
+    return this.#ask("pause the VM", () => this.#qmp.execute("stop"));
   }
 
-  async resume(): Promise<void> {
-    await this.#ask("resume the VM", () => this.#qmp.execute("cont"));
+  resume(): Promise<void> {
+    return this.#ask("resume the VM", () => this.#qmp.execute("cont"));
   }
 
-  async saveState(folder: string, signal: AbortSignal): Promise<void> {
-    await this.#ask("save the VM's state", () => this.#save(folder, signal));
+  saveState(folder: string, signal: AbortSignal): Promise<void> {
+    return this.#ask("save the VM's state", () => this.#save(folder, signal));
   }
 
   async #save(folder: string, signal: AbortSignal): Promise<void> {
@@ -119,15 +119,15 @@ export class QemuMachine implements Machine {
     return this.#ask("load the saved state", () => loadMachine(this.#qmp, this.#memory === "inherited"));
   }
 
-  async stateDiskResized(bytes: number): Promise<void> {
-    await this.#ask("resize the disk", () =>
+  stateDiskResized(bytes: number): Promise<void> {
+    return this.#ask("resize the disk", () =>
       this.#qmp.execute("block_resize", { device: "state", size: bytes }),
     );
   }
 
-  async #ask<T>(what: string, work: () => Promise<T>): Promise<T> {
+  async #ask(what: string, work: () => Promise<unknown>): Promise<void> {
     try {
-      return await work();
+      await work();
     } catch (error) {
       const fix = "banger vm logs shows the guest's console; vmm.log in the VM's folder is QEMU's own log";
       const reason = (error as Error).message;
