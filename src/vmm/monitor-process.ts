@@ -11,7 +11,8 @@ import { type GroupLimits, usableGroups } from "../host/control-groups.ts";
 import { endMarked } from "../host/marked-processes.ts";
 import { startTime } from "../host/processes.ts";
 import { childEnvironment, startDetached, workMark } from "../host/run.ts";
-import { bubblewrapArguments, type Confinement, usableBubblewrap } from "./jail/bubblewrap.ts";
+import { bubblewrap } from "./jail/bubblewrap.ts";
+import type { Confinement, Jail } from "./jail/jail.ts";
 import { endLimits, limited } from "./jail/limits.ts";
 
 const ANSWER_MS = 20_000;
@@ -32,6 +33,8 @@ export interface MonitorCommand {
   readonly program: string;
   readonly args: readonly string[];
   readonly confinement: Confinement;
+  /** Without it bubblewrap's. */
+  readonly jail?: Jail;
   readonly limits: GroupLimits;
   /**
    * A command line that runs the jail and prepares what it passes on, also while the monitor starts: it writes a byte to
@@ -52,7 +55,7 @@ export interface MonitorProcess {
 
 /**
  * Starts the monitor in `confinement.writable`, which is the VM's folder; what it says goes to `vmm.log` there.
- * @param connect called whenever the folder changes, until it succeeds: a monitor makes its sockets while it starts.
+ * @param connect called whenever something changes where its sockets appear, until it succeeds: a monitor makes its sockets while it starts.
  *   a socket that cannot be connected to means "not yet"
  * @throws Error with the monitor's own last words; the process is gone then
  */
@@ -61,10 +64,12 @@ export async function startMonitor<M>(
   connect: (process: MonitorProcess) => Promise<M>,
   signal: AbortSignal,
 ): Promise<M> {
-  const folder = command.confinement.writable;
-  const [bwrap] = await Promise.all([usableBubblewrap(), usableGroups()]);
-  const plain = [command.program, ...command.args];
-  const confined = bwrap ? [bwrap, ...bubblewrapArguments(withProgram(command), plain)] : plain;
+  const { confinement, jail = bubblewrap } = command;
+  const folder = confinement.writable;
+  const [confined] = await Promise.all([
+    jail.enter(confinement, command.program, command.args),
+    usableGroups(),
+  ]);
   const whole = [...(command.background ? IDLE : []), ...(command.before ?? []), ...confined];
   const [program = "", ...args] = await limited(folder, command.limits, whole);
   const log = await open(join(folder, LOG), "w", 0o600);
@@ -84,7 +89,13 @@ export async function startMonitor<M>(
   try {
     const prepared = command.before ? untilPrepared(child) : null;
     prepared?.catch(() => {}); // told below, if the monitor answers at all
-    const monitor = await untilAnswering(command.title, child, folder, () => connect(started), signal);
+    const monitor = await untilAnswering(
+      command.title,
+      child,
+      jail.inside(folder),
+      () => connect(started),
+      signal,
+    );
     await prepared;
     return monitor;
   } catch (error) {
@@ -130,10 +141,6 @@ export async function removeEndpoints(folder: string): Promise<void> {
 export async function lastWords(folder: string): Promise<string> {
   const said = await readFile(join(folder, LOG), "utf8").catch(() => "");
   return said.trim().split("\n").at(-1) ?? "";
-}
-
-function withProgram({ confinement, program }: MonitorCommand): Confinement {
-  return { ...confinement, readOnly: [...confinement.readOnly, program] };
 }
 
 /** Each change of the folder is a moment to try. The process's own end stops the waiting. */

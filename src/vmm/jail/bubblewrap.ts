@@ -5,15 +5,7 @@
 
 import { run } from "../../host/run.ts";
 import { findTool } from "../../host/tools.ts";
-
-export interface Confinement {
-  /** The only writable folder; also the working directory. */
-  readonly writable: string;
-  /** Files visible read-only, at their own paths. */
-  readonly readOnly: readonly string[];
-  /** Device nodes to pass through, such as /dev/kvm; the monitor itself tells best what it misses. */
-  readonly devices: readonly string[];
-}
+import type { Confinement, Jail } from "./jail.ts";
 
 const SYSTEM = ["/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/alternatives"];
 
@@ -33,6 +25,16 @@ export function bubblewrapArguments(confinement: Confinement, command: readonly 
     ...command,
   ];
 }
+
+/** Where bubblewrap cannot be used a monitor runs as it is, which `banger doctor` tells. */
+export const bubblewrap: Jail = {
+  inside: (folder) => folder,
+  enter: async (confinement, program, args) => {
+    const bwrap = await usableBubblewrap();
+    const shown = { ...confinement, readOnly: [...confinement.readOnly, program] };
+    return bwrap ? [bwrap, ...bubblewrapArguments(shown, [program, ...args])] : [program, ...args];
+  },
+};
 
 let trial: Promise<string | null> | undefined;
 
