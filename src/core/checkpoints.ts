@@ -45,6 +45,9 @@ export const CHECKPOINTS = [
 /** Those of templates, made and used: tests/vm/warm.test.ts. */
 export const WARM_CHECKPOINTS = ["warm.launched", "warm.saved", "warm.complete", "warm.borrowed"] as const;
 
+/** Of a jailer's jail, made and removed: tests/vm/jailer.test.ts. */
+export const JAIL_CHECKPOINTS = ["jail.begun", "jail.made", "jail.ended", "jail.emptied"] as const;
+
 /** Of snapshots and forks; copies pass those of creations and starts, too. */
 export const SNAPSHOT_CHECKPOINTS = [
   "capture.paused",
@@ -71,6 +74,7 @@ export const SUPPLY_CHECKPOINTS = [
 export type Checkpoint =
   | (typeof CHECKPOINTS)[number]
   | (typeof WARM_CHECKPOINTS)[number]
+  | (typeof JAIL_CHECKPOINTS)[number]
   | (typeof SNAPSHOT_CHECKPOINTS)[number]
   | (typeof COPY_CHECKPOINTS)[number]
   | (typeof SUPPLY_CHECKPOINTS)[number];

@@ -76,6 +76,9 @@ export const configSchema = z.strictObject({
     .default("auto")
     .describe("What runs VMs; `auto` takes the best one that this host can use."),
   firecracker_bin: program("The Firecracker program; without it `firecracker` on PATH."),
+  jailer_bin: program(
+    "The jailer of the same release, which starts Firecracker when banger runs as root; without it `jailer` beside Firecracker or on PATH.",
+  ),
   qemu_bin: program("The QEMU program; without it `qemu-system-x86_64` on PATH."),
   ssh_key_path: z
     .string()

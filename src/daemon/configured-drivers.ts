@@ -9,8 +9,8 @@ export function configuredDrivers(
 ): () => Drivers {
   let made: { readonly programs: string; readonly drivers: Drivers } | undefined;
   return () => {
-    const { firecracker_bin, qemu_bin } = config.current;
-    const programs = JSON.stringify([firecracker_bin, qemu_bin]);
+    const { firecracker_bin, jailer_bin, qemu_bin } = config.current;
+    const programs = JSON.stringify([firecracker_bin, jailer_bin, qemu_bin]);
     // Kept while they are the same: what their probes found out is kept with them.
     if (made?.programs !== programs) made = { programs, drivers: makeDrivers(config.current, surroundings) };
     return made.drivers;

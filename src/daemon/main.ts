@@ -130,6 +130,7 @@ function makeContext(
   const kernels = new KernelStore({ paths, catalogs });
   const drivers = configuredDrivers(config, {
     cache: paths.cache,
+    state: paths.state,
     anyKernel: () => kernels.forProof(),
     keep: true,
   });

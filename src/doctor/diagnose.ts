@@ -47,5 +47,5 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
 function driversHere(config: Config, paths: Paths): readonly Driver[] {
   const kernels = new KernelStore({ paths });
   const anyKernel = () => kernels.forProof();
-  return makeDrivers(config, { cache: paths.cache, anyKernel, keep: false }).all();
+  return makeDrivers(config, { cache: paths.cache, state: paths.state, anyKernel, keep: false }).all();
 }

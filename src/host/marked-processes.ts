@@ -3,7 +3,7 @@
  * found again without a record, and never mistaken for somebody else's, whatever they are called and wherever they work.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { findByEnvironment, isAlive, killProcess, type ProcessIdentity } from "./processes.ts";
+import { findByEnvironment, findByUser, isAlive, killProcess, type ProcessIdentity } from "./processes.ts";
 
 const POLL_MS = 5;
 /** A killed process is gone as soon as the kernel has freed its memory. */
@@ -20,6 +20,15 @@ export async function endMarked(name: string, value: string, graceMs = 0): Promi
     for (const { pid } of asked) terminate(pid);
     await gone(asked, Date.now() + graceMs);
   }
+  await endAll(find);
+}
+
+/** Ends the processes of a user that is nobody's but theirs; resolves when they are gone. */
+export function endOfUser(uid: number): Promise<void> {
+  return endAll(() => findByUser(uid));
+}
+
+async function endAll(find: () => readonly ProcessIdentity[]): Promise<void> {
   const late = Date.now() + GONE_MS;
   // Again, because one that is killed may just have started another.
   for (let found = find(); found.length > 0 && Date.now() < late; found = find()) {

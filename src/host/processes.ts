@@ -88,6 +88,16 @@ export function findByEnvironment(name: string, value: string): { pid: number; p
   });
 }
 
+/** The processes of a user, whatever they have made of themselves: in all namespaces below this one. */
+export function findByUser(uid: number): { pid: number; pidStart: string }[] {
+  return readdirSync("/proc").flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return [];
+    const pidStart = startTime(Number(entry));
+    const owner = /^Uid:\t(\d+)\t/m.exec(readOr(`/proc/${entry}/status`, ""))?.[1];
+    return pidStart !== null && Number(owner) === uid ? [{ pid: Number(entry), pidStart }] : [];
+  });
+}
+
 /** A process and everything below it. */
 function family(pid: number): number[] {
   return [pid, ...childrenOf(pid).flatMap(family)];

@@ -71,6 +71,8 @@ export interface MachineHandle {
   readonly pid: number;
   readonly pidStart: string;
   readonly directory: string;
+  /** Where its sockets are, when not in the VM's folder. */
+  readonly inside?: string;
   readonly accelerator: Accelerator;
 }
 

@@ -11,6 +11,7 @@ import { findQemu } from "./qemu/probe.ts";
 /** Keys of config.toml that drivers look at. */
 export interface DriverConfig {
   readonly firecracker_bin?: string | undefined;
+  readonly jailer_bin?: string | undefined;
   readonly qemu_bin?: string | undefined;
 }
 
@@ -65,8 +66,9 @@ export class Drivers {
 
 /** What drivers are told of banger's own things. */
 export interface Surroundings {
-  /** banger's cache folder. */
+  /** banger's cache folder and its state folder. */
   readonly cache: string;
+  readonly state: string;
   /** A kernel that is here, to prove KVM with; null when there is none yet. */
   anyKernel(): Promise<string | null>;
   /** False: nothing may be written, not even what was found out about KVM. */
@@ -74,7 +76,7 @@ export interface Surroundings {
 }
 
 /** The drivers of this host, the best one first. */
-export function makeDrivers(config: DriverConfig, { cache, anyKernel, keep }: Surroundings): Drivers {
+export function makeDrivers(config: DriverConfig, { cache, state, anyKernel, keep }: Surroundings): Drivers {
   const prove = async () =>
     proveKvm({
       program: (await findQemu(config.qemu_bin)).path,
@@ -84,7 +86,12 @@ export function makeDrivers(config: DriverConfig, { cache, anyKernel, keep }: Su
     });
   const accelerator = async () => chooseAccelerator(await kvmFacts(), prove);
   return new Drivers([
-    firecrackerDriver({ program: config.firecracker_bin, accelerator }),
+    firecrackerDriver({
+      program: config.firecracker_bin,
+      jailer: config.jailer_bin,
+      owned: [cache, state],
+      accelerator,
+    }),
     qemuDriver({ program: config.qemu_bin, cache, accelerator }),
   ]);
 }

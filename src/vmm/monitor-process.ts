@@ -13,6 +13,7 @@ import { startTime } from "../host/processes.ts";
 import { childEnvironment, startDetached, workMark } from "../host/run.ts";
 import { bubblewrap } from "./jail/bubblewrap.ts";
 import type { Confinement, Jail } from "./jail/jail.ts";
+import { leaveJail } from "./jail/jailer.ts";
 import { endLimits, limited } from "./jail/limits.ts";
 
 const ANSWER_MS = 20_000;
@@ -20,6 +21,8 @@ const REFUSED_MS = 5;
 /** A monitor that dies while one talks to it breaks its connections first and is known to have ended a moment later. */
 const DYING_MS = 500;
 const LOG = "vmm.log";
+/** What a Rust program says after its last word. */
+const BACKTRACE_HINT = "note: run with `RUST_BACKTRACE";
 /** LEND_DONE_FD of guest/lend.h. */
 const PREPARED = 5;
 const PASSED_ON = ["ignore", "ignore", "pipe"] as const;
@@ -129,8 +132,9 @@ export async function endStrayMonitor(folder: string): Promise<void> {
   await removeEndpoints(folder);
 }
 
-/** Removes the sockets and pipes in a VM's folder, and the monitor's control group: one that was killed leaves them. */
+/** Removes the sockets and pipes in a VM's folder, the monitor's control group and the jailer's jail: one that was killed leaves them. */
 export async function removeEndpoints(folder: string): Promise<void> {
+  await leaveJail(folder);
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []); // deleted with its VM
   const endpoints = entries.filter((entry) => entry.isSocket() || entry.isFIFO());
   await Promise.all(endpoints.map((entry) => rm(join(folder, entry.name), { force: true })));
@@ -140,7 +144,8 @@ export async function removeEndpoints(folder: string): Promise<void> {
 /** The last line of what a monitor wrote to its log; empty when there is none. */
 export async function lastWords(folder: string): Promise<string> {
   const said = await readFile(join(folder, LOG), "utf8").catch(() => "");
-  return said.trim().split("\n").at(-1) ?? "";
+  const lines = said.trim().split("\n");
+  return lines.findLast((line) => !line.startsWith(BACKTRACE_HINT)) ?? "";
 }
 
 /** Each change of the folder is a moment to try. The process's own end stops the waiting. */

@@ -27,7 +27,7 @@ export async function eachDriver(home: TestHome): Promise<DriverUnderTest[]> {
 
 /** The host's own drivers, as the daemon has them before there is a kernel. */
 export const hostDrivers = (cache: string, firecracker_bin?: string) =>
-  makeDrivers({ firecracker_bin }, { cache, anyKernel: async () => null, keep: false });
+  makeDrivers({ firecracker_bin }, { cache, state: cache, anyKernel: async () => null, keep: false });
 
 async function doubleDriver(home: TestHome): Promise<{ title: string; driver: Driver }> {
   const folder = join(home.path, "double");

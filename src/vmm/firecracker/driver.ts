@@ -1,29 +1,37 @@
 /** The Firecracker driver: launch, restore, adopt. */
-import { rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { BangerError } from "../../core/errors.ts";
 import { makeFifos, writeFifo } from "../../host/fifo.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
 import type { AcceleratorChoice } from "../accelerator.ts";
 import { type Driver, type LaunchSpec, type Machine, sharedDisks } from "../driver.ts";
+import type { Jail } from "../jail/jail.ts";
+import { jailerJail } from "../jail/jailer.ts";
 import { monitorLimits } from "../jail/limits.ts";
-import { startMonitor } from "../monitor-process.ts";
+import { removeEndpoints, startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
 import type { Call } from "./api.ts";
 import { changedLimit, configuration, FILES, SAVED, START } from "./boot.ts";
+import { chooseJailer } from "./jailer-program.ts";
 import { connectMachine, type FirecrackerMachine, findMachine } from "./machine.ts";
 import { findFirecracker, probeFirecracker } from "./probe.ts";
 
 export interface FirecrackerSettings {
   /** `firecracker_bin` of config.toml. */
   readonly program: string | undefined;
+  /** `jailer_bin`. */
+  readonly jailer?: string | undefined;
+  /** banger's own folders: a jailer's monitor may be given what is in them. */
+  readonly owned?: readonly string[];
   readonly accelerator: () => Promise<AcceleratorChoice>;
 }
 
 /** What its API takes (`vcpu_count`). */
 const MAX_VCPU = 32;
 
-export function firecrackerDriver({ program, accelerator }: FirecrackerSettings): Driver {
+export function firecrackerDriver(settings: FirecrackerSettings): Driver {
+  const { program, jailer, accelerator } = settings;
   const start = async (
     spec: LaunchSpec,
     calls: readonly Call[],
@@ -31,11 +39,9 @@ export function firecrackerDriver({ program, accelerator }: FirecrackerSettings)
     signal: AbortSignal,
   ) => {
     const found = await findFirecracker(program);
-    if (found.path === null) {
-      const { problem: reason, fix } = found;
-      throw BangerError.of("driver_unavailable", { driver: "firecracker", reason, fix });
-    }
-    return startFirecracker(found.path, spec, calls, readOnly, signal);
+    if (found.path === null) throw unavailable(found.problem, found.fix);
+    const confined = await confinement(found.path, spec, settings);
+    return startFirecracker(found.path, spec, calls, { ...confined, readOnly }, signal);
   };
   return {
     name: "firecracker",
@@ -50,13 +56,12 @@ export function firecrackerDriver({ program, accelerator }: FirecrackerSettings)
       snapshot: true,
     },
     maxVcpu: MAX_VCPU,
-    probe: rememberStatus(() => probeFirecracker(program, accelerator)),
+    probe: rememberStatus(() => probeFirecracker(program, jailer, accelerator)),
     launch: async (spec, signal) => {
       const { elf } = spec.kernel;
       if ("problem" in elf) {
-        const fix = "choose another --kernel, or --driver qemu";
         const reason = `kernel ${spec.kernel.image}: ${elf.problem}`;
-        throw BangerError.of("driver_unavailable", { driver: "firecracker", reason, fix });
+        throw unavailable(reason, "choose another --kernel, or --driver qemu");
       }
       const { initramfs, disks } = spec;
       const shared = { kernel: elf.path, initramfs, base: disks.base, modules: disks.modules };
@@ -78,7 +83,9 @@ export function firecrackerDriver({ program, accelerator }: FirecrackerSettings)
           resume_vm: false,
         },
       };
-      return start(spec, [load, changedLimit(spec.diskRate)], [...sharedDisks(spec), folder], signal);
+      const entries = await readdir(folder, { withFileTypes: true });
+      const saved = entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name));
+      return start(spec, [load, changedLimit(spec.diskRate)], [...sharedDisks(spec), ...saved], signal);
     },
     adopt: async (handle) => {
       if (!isAlive(handle)) return null;
@@ -90,38 +97,73 @@ export function firecrackerDriver({ program, accelerator }: FirecrackerSettings)
   };
 }
 
+interface Start {
+  /** Without it bubblewrap's. */
+  readonly jail?: Jail;
+  readonly args: readonly string[];
+  readonly readOnly: readonly string[];
+}
+
+/** The jailer, where one is used: it tells Firecracker its id itself. */
+async function confinement(
+  program: string,
+  { id, directory, disks }: LaunchSpec,
+  { jailer, owned = [] }: FirecrackerSettings,
+): Promise<Omit<Start, "readOnly">> {
+  const choice = await chooseJailer(program, jailer);
+  if (choice.jailer !== null) {
+    const opens = [relative(directory, disks.state), FILES.log];
+    return { jail: jailerJail({ ...choice, id, opens, owned }), args: [] };
+  }
+  if (choice.refusal) throw unavailable(choice.refusal.reason, choice.refusal.fix);
+  return { args: ["--id", id] };
+}
+
 /** Starts the process and makes the calls. @returns once all are answered; nothing is left when one is refused */
 async function startFirecracker(
   program: string,
   spec: LaunchSpec,
   calls: readonly Call[],
-  readOnly: readonly string[],
+  { jail, args, readOnly }: Start,
   signal: AbortSignal,
 ): Promise<FirecrackerMachine> {
-  const at = (name: string) => join(spec.directory, name);
-  await Promise.all([
-    makeFifos([at(FILES.console), at(FILES.log)]),
-    ...[FILES.api, FILES.vsock].map((name) => rm(at(name), { force: true })),
-  ]);
+  const { directory, accelerator } = spec;
+  const at = (name: string) => join(directory, name);
+  await removeEndpoints(directory);
+  await makeFifos([at(FILES.console), at(FILES.log)]);
   const console = await writeFifo(at(FILES.console));
-  const handle = { driver: "firecracker", directory: spec.directory, accelerator: spec.accelerator } as const;
+  const inside = jail && { inside: jail.inside(directory) };
+  const handle = { driver: "firecracker", directory, accelerator, ...inside } as const;
   const command = {
     title: "Firecracker",
     program,
     // Its system call filter is on by default. "Info" is the level at which it tells that it ends, and why.
-    args: ["--api-sock", FILES.api, "--id", spec.id, "--level", "Info", "--log-path", FILES.log],
-    confinement: { writable: spec.directory, readOnly, devices: ["/dev/kvm"] },
+    args: [...args, "--api-sock", FILES.api, "--level", "Info", "--log-path", FILES.log],
+    confinement: { writable: directory, readOnly, devices: ["/dev/kvm"] },
+    ...(jail && { jail }),
     limits: monitorLimits(spec),
     stdout: console.fd,
     background: spec.template === true,
   };
-  const machine = await startMonitor(
-    command,
-    (process) => connectMachine({ ...handle, ...process }),
-    signal,
-  ).finally(() => console.close()); // at once: its end is how the end of all who hold it is seen
+  const machine = await startMonitor(command, (process) => connectMachine({ ...handle, ...process }), signal)
+    .catch(async (error: unknown) => {
+      await removeEndpoints(directory);
+      throw jail && !signal.aborted ? jailerFailed(error as Error) : error;
+    })
+    .finally(() => console.close()); // at once: its end is how the end of all who hold it is seen
   return orGone(machine, () => machine.calls(calls));
 }
+
+function jailerFailed(error: Error): BangerError {
+  if (error instanceof BangerError) return error;
+  const fix =
+    "see vmm.log in the VM's folder; `banger doctor` tells which jailer is used, jailer_bin names another";
+  const facts = { driver: "Firecracker's jailer", what: "start it", reason: error.message, fix };
+  return BangerError.of("driver_failed", facts, { cause: error });
+}
+
+const unavailable = (reason: string, fix: string) =>
+  BangerError.of("driver_unavailable", { driver: "firecracker", reason, fix });
 
 /** Does something with a machine; when that fails the machine is ended. */
 async function orGone<M extends Machine>(machine: M, work: () => Promise<void>): Promise<M> {

@@ -5,8 +5,9 @@ import { BangerError } from "../../core/errors.ts";
 import type { KillSignal } from "../../core/signals.ts";
 import { readFifo } from "../../host/fifo.ts";
 import { killProcess, residentBytes, signalInnermost } from "../../host/processes.ts";
-import { connectUnix } from "../../host/unix-socket.ts";
+import { connectForeign } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
+import { clearOutbox, emptyOutbox, inOutbox } from "../jail/jailer.ts";
 import { endStrayMonitor, lastWords, removeEndpoints } from "../monitor-process.ts";
 import { type Call, call, describe, drivePath } from "./api.ts";
 import { FILES, SAVED } from "./boot.ts";
@@ -38,8 +39,11 @@ export async function findMachine(handle: MachineHandle): Promise<FirecrackerMac
 }
 
 async function connect(handle: MachineHandle): Promise<ApiConnection> {
-  return new ApiConnection(await connectUnix(join(handle.directory, FILES.api)));
+  return new ApiConnection(await connectForeign(join(insideOf(handle), FILES.api)));
 }
+
+/** Where its relative paths begin. */
+const insideOf = ({ inside, directory }: MachineHandle): string => inside ?? directory;
 
 export class FirecrackerMachine implements Machine {
   readonly handle: MachineHandle;
@@ -77,7 +81,7 @@ export class FirecrackerMachine implements Machine {
 
   async connectAgent(): Promise<Duplex> {
     try {
-      return await connectGuest(join(this.handle.directory, FILES.vsock), this.#gone.signal);
+      return await connectGuest(join(insideOf(this.handle), FILES.vsock), this.#gone.signal);
     } catch (error) {
       throw BangerError.of("guest_unreachable", { reason: (error as Error).message }, { cause: error });
     }
@@ -96,7 +100,8 @@ export class FirecrackerMachine implements Machine {
     killProcess(this.handle);
     this.console.resume(); // its end is seen only by reading; the jail holds it open, too
     const stray = endStrayMonitor(this.handle.directory); // should its jail have died before it
-    await Promise.all([stray, this.#connection.closed, this.#consoleClosed]);
+    // With what follows its end: the next one in its place must not be met by that.
+    await Promise.all([stray, this.exited, this.#consoleClosed]);
   }
 
   signal(signal: KillSignal): void {
@@ -112,13 +117,20 @@ export class FirecrackerMachine implements Machine {
   }
 
   async saveState(folder: string, signal: AbortSignal): Promise<void> {
-    const within = relative(this.handle.directory, folder);
+    const { directory, inside } = this.handle;
+    const at = (name: string) => (inside ? inOutbox(name) : join(relative(directory, folder), name));
     const body = {
       snapshot_type: "Full",
-      snapshot_path: join(within, SAVED.devices),
-      mem_file_path: join(within, SAVED.memory),
+      snapshot_path: at(SAVED.devices),
+      mem_file_path: at(SAVED.memory),
     } as const;
-    await this.calls([{ name: "PUT /snapshot/create", body }]);
+    try {
+      await this.calls([{ name: "PUT /snapshot/create", body }]);
+      if (inside) await emptyOutbox(directory, folder);
+    } catch (error) {
+      if (inside) await clearOutbox(directory).catch(() => {}); // gone with the machine
+      throw error;
+    }
     signal.throwIfAborted();
   }
 

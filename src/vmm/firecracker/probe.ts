@@ -4,6 +4,7 @@ import type { AcceleratorChoice } from "../accelerator.ts";
 import type { DriverStatus } from "../driver.ts";
 import { usableBubblewrap } from "../jail/bubblewrap.ts";
 import { findProgram } from "../program.ts";
+import { chooseJailer } from "./jailer-program.ts";
 
 const PROGRAM = "firecracker";
 /** The oldest whose API has everything that banger calls. */
@@ -17,6 +18,7 @@ export const findFirecracker = (configured: string | undefined) =>
 
 export async function probeFirecracker(
   configured: string | undefined,
+  jailer: string | undefined,
   accelerator: () => Promise<AcceleratorChoice>,
 ): Promise<DriverStatus> {
   const refuse = (reason: string, fix: string, broken: boolean): DriverStatus => ({
@@ -41,15 +43,15 @@ export async function probeFirecracker(
     );
   if (older(version, OLDEST))
     return refuse(`Firecracker ${version} is too old, ${OLDEST} is needed`, REPLACE, true);
+  const jail = await chooseJailer(found.path, jailer);
+  if (jail.jailer === null && jail.refusal) return refuse(jail.refusal.reason, jail.refusal.fix, true);
   const choice = await accelerator();
   if (choice.accelerator !== "kvm")
     return refuse(`it needs KVM; here is ${choice.why}`, "use --driver qemu, which works without", false);
   const newer = older(TESTED, version);
   const notes = [
     newer ? `; newer than ${TESTED}, which banger is tested with` : "",
-    (await usableBubblewrap())
-      ? ""
-      : "; bubblewrap is missing or not permitted, so it runs with its own filter only",
+    ...(jail.jailer === null ? await withoutJailer(jail.why) : [`; started by its jailer, ${jail.jailer}`]),
   ];
   return {
     usable: true,
@@ -58,6 +60,11 @@ export async function probeFirecracker(
     why: choice.why + notes.join(""),
     ...(newer && { caution: `should it misbehave: Firecracker ${TESTED}, or --driver qemu` }),
   };
+}
+
+async function withoutJailer(why: string | null): Promise<string[]> {
+  const missing = "; bubblewrap is missing or not permitted, so it runs with its own filter only";
+  return [why === null ? "" : `; ${why}, bubblewrap confines it`, (await usableBubblewrap()) ? "" : missing];
 }
 
 const REPLACE =

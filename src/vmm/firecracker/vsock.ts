@@ -4,9 +4,10 @@
  * Firecracker passes on to a socket of ours beside its own, so nothing has to be tried again and again.
  */
 import { once } from "node:events";
-import { rm } from "node:fs/promises";
+import { lchown, rm, stat } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
-import { connectUnix, withSocketAddress } from "../../host/unix-socket.ts";
+import { dirname } from "node:path";
+import { connectForeign, withSocketAddress } from "../../host/unix-socket.ts";
 
 const AGENT_PORT = 7000;
 const KNOCK_PORT = 7001;
@@ -32,7 +33,7 @@ export async function connectGuest(path: string, gone: AbortSignal): Promise<Soc
 
 /** One try; null when nobody listens in the guest. Rejects when Firecracker itself cannot be reached. */
 async function attempt(path: string, gone: AbortSignal): Promise<Socket | null> {
-  const socket = await connectUnix(path, gone);
+  const socket = await connectForeign(path, gone);
   socket.write(`CONNECT ${AGENT_PORT}\n`);
   const answer = await firstLine(socket).catch(() => null);
   if (answer !== null && /^OK \d+$/.test(answer)) return socket;
@@ -81,6 +82,9 @@ async function listenForKnock(path: string): Promise<Door> {
     server.listen(address);
     await once(server, "listening");
   });
+  // Who knocks is who may write in its folder: in a jail of its own it is somebody else than we are.
+  const { uid, gid } = await stat(dirname(path));
+  if (uid !== process.getuid?.()) await lchown(path, uid, gid);
   return {
     next: async (gone) => {
       await once(server, "knock", { signal: gone });

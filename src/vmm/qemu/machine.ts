@@ -6,7 +6,7 @@ import type { Duplex, Readable } from "node:stream";
 import { BangerError } from "../../core/errors.ts";
 import type { KillSignal } from "../../core/signals.ts";
 import { isAlive, killProcess, residentBytes, signalInnermost } from "../../host/processes.ts";
-import { connectUnix } from "../../host/unix-socket.ts";
+import { connectForeign } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
 import { removeEndpoints } from "../monitor-process.ts";
 import { AGENT_PORT, MEMORY_FILE, type MemoryPlace, SOCKETS } from "./arguments.ts";
@@ -24,9 +24,9 @@ export async function connectMachine(
   memory: MemoryPlace = "own",
 ): Promise<QemuMachine> {
   const at = (name: string) => join(handle.directory, name);
-  const console = await connectUnix(at(SOCKETS.console));
+  const console = await connectForeign(at(SOCKETS.console));
   try {
-    const control = await connectUnix(at(SOCKETS.qmp));
+    const control = await connectForeign(at(SOCKETS.qmp));
     const late = setTimeout(() => control.destroy(), ANSWER_MS);
     const qmp = await Qmp.open(control).finally(() => clearTimeout(late));
     return new QemuMachine(handle, qmp, console, memory);
@@ -62,7 +62,7 @@ export class QemuMachine implements Machine {
 
   async connectAgent(): Promise<Duplex> {
     try {
-      this.#agent = await connectUnix(join(this.handle.directory, SOCKETS.agent));
+      this.#agent = await connectForeign(join(this.handle.directory, SOCKETS.agent));
       return this.#agent;
     } catch (error) {
       throw BangerError.of("guest_unreachable", { reason: (error as Error).message }, { cause: error });

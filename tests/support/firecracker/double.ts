@@ -23,6 +23,10 @@ const { values } = parseArgs({
     id: { type: "string" },
     level: { type: "string" },
     "log-path": { type: "string" },
+    // A jailer's.
+    "start-time-us": { type: "string" },
+    "start-time-cpu-us": { type: "string" },
+    "parent-cpu-time-us": { type: "string" },
   },
 });
 

@@ -1,6 +1,7 @@
 /** Puts the double where a driver finds it as Firecracker's program, and lets the jail show it its sources. */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findTool } from "../../../src/host/tools.ts";
 import { DESCRIPTION } from "./description.ts";
@@ -46,6 +47,33 @@ exec '${bubblewrap}' "$@"`,
   }
   return { program, path: bin, plan: write };
 }
+
+export interface JailerDouble {
+  /** For `jailer_bin`; it is found beside the double anyway. */
+  readonly program: string;
+  /** What it tells and how it ends, see jailer.c. */
+  plan(plan: { readonly version?: string; readonly fail?: string; readonly die?: string }): void;
+}
+
+/** Puts the jailer's double beside Firecracker's. */
+export function installJailer({ program: firecracker, path: bin }: Installed): JailerDouble {
+  const program = join(bin, "jailer");
+  const source = fileURLToPath(new URL("jailer.c", import.meta.url));
+  const warnings = ["-Wall", "-Wextra", "-Werror", "-Wno-format-truncation"];
+  execFileSync("gcc", ["-O1", ...warnings, "-o", program, source], { stdio: "inherit" });
+  const shown = [...SYSTEM, REPOSITORY, dirname(process.execPath), bin, DESCRIPTION].filter(existsSync);
+  const plan: JailerDouble["plan"] = ({ version = DEFAULT.version, fail, die }) => {
+    const lines = [`version ${version}`, ...shown.map((path) => `show ${path}`)];
+    if (fail) lines.push(`fail ${fail}`);
+    if (die) lines.push(`die ${die}`);
+    writeFileSync(`${program}.plan`, `${lines.join("\n")}\n`);
+  };
+  plan({});
+  chmodSync(dirname(firecracker), 0o755);
+  return { program, plan };
+}
+
+const SYSTEM = ["/usr", "/bin", "/lib", "/lib64", "/sbin", "/etc/alternatives"];
 
 /** What a driver asks to start a VM, in order. */
 export const START = [
