@@ -147,6 +147,12 @@ tested against, with a program that enforces its published description; the real
 kernel must find virtio devices by ACPI (Firecracker 1.8 or newer) or by its command line. A guest ends Firecracker by a reset:
 \`banger vm stop\` does that; \`poweroff\` typed in the guest halts it, and the VM stays until \`banger vm stop\`. Virtualization inside
 the guest is not offered.
+
+When banger runs as root, Firecracker is started by its jailer: \`jailer_bin\`, else \`jailer\` (or \`jailer-v…\`) beside Firecracker, else
+on PATH. It must be of the same release, and Firecracker's file name must contain "firecracker". Each VM's Firecracker then runs as a user
+of its own (from 1879048193 up, group 1879048192), in a root with nothing but what it boots from. \`banger doctor\` says in the driver's
+line that the jailer is used, or why not; with \`jailer_bin\` set nothing starts without it. It is tested against a program that jails as
+the published jailer does; the real one has not been run in these tests.
 `;
 }
 

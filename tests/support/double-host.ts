@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { tscFrequency } from "../../src/vmm/qemu/arguments.ts";
 import { banger, type CommandResult, configureHome } from "./command.ts";
-import { type Installed, installDouble } from "./firecracker/install.ts";
+import { type Installed, installDouble, installJailer, type JailerDouble } from "./firecracker/install.ts";
 import type { Plan } from "./firecracker/plan.ts";
 import type { TestHome } from "./home.ts";
 import { type KvmLook, onKvmHost, provingQemu } from "./kvm-host.ts";
@@ -35,6 +35,16 @@ export class DoubleHost {
     this.#double.plan(change);
   }
 
+  /** Root's Firecracker is started by a jailer from now on. */
+  installJailer(): JailerDouble {
+    return installJailer(this.#double);
+  }
+
+  /** What is put before a command to run it on the host with KVM. */
+  behind(look: KvmLook = "usable"): string[] {
+    return onKvmHost(this.#folder, look);
+  }
+
   /** Writes the home's config.toml: the double, or another program, for Firecracker. */
   configure(home: TestHome, program = this.#double.program): Promise<void> {
     const qemu = provingQemu(this.#folder);
@@ -43,6 +53,6 @@ export class DoubleHost {
 
   /** A command on the host with KVM; a daemon that it starts is there, too. */
   run(home: TestHome, args: readonly string[], look: KvmLook = "usable"): Promise<CommandResult> {
-    return banger(args, { env: home.env, behind: onKvmHost(this.#folder, look) });
+    return banger(args, { env: home.env, behind: this.behind(look) });
   }
 }

@@ -6,10 +6,8 @@ import { mkdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Checkpoint } from "../../src/core/checkpoints.ts";
-import { startDaemon } from "../../src/host/daemon-process.ts";
-import { resolvePaths } from "../../src/host/paths.ts";
 import type { Banger, Sandbox } from "../../src/sdk/index.ts";
-import { LAUNCHER } from "./command.ts";
+import { LAUNCHER, runToEnd } from "./command.ts";
 import type { TestHome } from "./home.ts";
 import { assertSound } from "./soundness.ts";
 
@@ -22,7 +20,7 @@ export interface Fault {
   readonly victim: "daemon" | "monitor" | "client";
 }
 
-const ENTRY = fileURLToPath(new URL("./fault-daemon.ts", import.meta.url));
+const START = fileURLToPath(new URL("./fault-daemon-start.ts", import.meta.url));
 /** States of a VM that has a monitor. */
 const LIVE = ["starting", "running", "paused", "stopping"];
 const PATIENCE_MS = 60_000;
@@ -30,11 +28,14 @@ const PATIENCE_MS = 60_000;
 export class Faults {
   readonly #home: TestHome;
   readonly #folder: string;
+  readonly #behind: readonly string[];
   /** Where the daemon was killed. */
   readonly killed = new Set<Checkpoint>();
 
-  constructor(home: TestHome) {
+  /** @param behind what is put before the daemon's start */
+  constructor(home: TestHome, behind: readonly string[] = []) {
     this.#home = home;
+    this.#behind = behind;
     this.#folder = join(home.path, "faults");
     mkdirSync(this.#folder);
     writeFileSync(join(this.#folder, PASSED), "");
@@ -42,10 +43,10 @@ export class Faults {
 
   /** A client of the daemon with faults, which is started when none runs. */
   async connect(): Promise<Banger> {
-    await startDaemon(resolvePaths(this.#home.env), {
-      entry: ENTRY,
-      env: { ...this.#home.env, [FOLDER_VARIABLE]: this.#folder },
-    });
+    const [program = "", ...args] = [...this.#behind, process.execPath, START];
+    const env = { ...this.#home.env, [FOLDER_VARIABLE]: this.#folder };
+    const { code, stderr } = await runToEnd(program, args, { env });
+    assert.equal(code, 0, stderr);
     return this.#home.connect();
   }
 

@@ -46,32 +46,42 @@ export function jailerJail({ jailer, execName, id, opens, owned }: JailerSetting
       await leaveJail(folder);
       await Promise.all(readOnly.map((path) => letRead(path, owned)));
       const base = join(folder, JAIL);
-      const [root, outbox] = [inside(folder), join(base, OUTBOX)];
-      const mounts = [
-        // Its devices and its program are to be used there, whatever the folder's own filesystem forbids.
-        ["bind,dev,exec,nosuid", base, base],
-        [`bind,rw,${FILES_ONLY}`, outbox, join(root, OUTBOX)],
-        ...opens.map((name) => [`bind,rw,${FILES_ONLY}`, join(folder, name), join(root, name)]),
-        // At their own paths, so that a saved state is good in every jail.
-        ...[...new Set(readOnly)].map((path) => [`bind,ro,${FILES_ONLY}`, path, join(root, path)]),
-      ];
+      const root = inside(folder);
+      const lent = opens.map((name) => [join(folder, name), join(root, name)] as const);
+      // At their own paths, so that a saved state is good in every jail.
+      const shared = [...new Set(readOnly)].map((path) => [path, join(root, path)] as const);
       try {
-        await mkdir(base, { mode: 0o700 });
-        checkpoint("jail.begun");
-        await mkdir(join(root, OUTBOX), { recursive: true });
-        await mkdir(outbox, { mode: 0o700 });
-        for (const [, , target = ""] of mounts.slice(2)) await makeMountPoint(root, target);
-        await lendFiles(folder, [outbox, ...opens.map((name) => join(folder, name))]);
+        await makeJail(folder, root, [...lent, ...shared]);
+        await lendFiles(folder, [join(base, OUTBOX), ...lent.map(([path]) => path)]);
         checkpoint("jail.made");
       } catch (error) {
         await leaveJail(folder);
         throw error;
       }
+      const mounts = [
+        // Its devices and its program are to be used there, whatever the folder's own filesystem forbids.
+        ["bind,dev,exec,nosuid", base, base],
+        [`bind,rw,${FILES_ONLY}`, join(base, OUTBOX), join(root, OUTBOX)],
+        ...lent.map((mount) => [`bind,rw,${FILES_ONLY}`, ...mount]),
+        ...shared.map((mount) => [`bind,ro,${FILES_ONLY}`, ...mount]),
+      ];
       const user = ["--uid", String(jailUser(folder)), "--gid", String(JAIL_GROUP)];
       const place = ["--id", id, "--exec-file", program, "--chroot-base-dir", base];
       return [...namespaces(mounts.flat()), jailer, ...place, ...user, "--", ...args];
     },
   };
+}
+
+async function makeJail(
+  folder: string,
+  root: string,
+  files: readonly (readonly [source: string, target: string])[],
+): Promise<void> {
+  await mkdir(join(folder, JAIL), { mode: 0o700 });
+  checkpoint("jail.begun");
+  await mkdir(join(folder, JAIL, OUTBOX), { mode: 0o700 });
+  await mkdir(join(root, OUTBOX), { recursive: true });
+  for (const [, target] of files) await makeMountPoint(root, target);
 }
 
 const namespaces = (mounts: readonly string[]): [string, ...string[]] => [

@@ -56,7 +56,10 @@ export interface JailerDouble {
 }
 
 /** Puts the jailer's double beside Firecracker's. */
-export function installJailer({ program: firecracker, path: bin }: Installed): JailerDouble {
+export function installJailer({
+  program: firecracker,
+  path: bin,
+}: Pick<Installed, "program" | "path">): JailerDouble {
   const program = join(bin, "jailer");
   const source = fileURLToPath(new URL("jailer.c", import.meta.url));
   const warnings = ["-Wall", "-Wextra", "-Werror", "-Wno-format-truncation"];

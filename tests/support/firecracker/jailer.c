@@ -121,7 +121,9 @@ static void make_folders(const char *path, mode_t mode)
 			check(chmod(part, mode), "change permissions");
 		*slash = '/';
 	}
-	if (mkdir(part, mode) < 0 && errno != EEXIST)
+	if (mkdir(part, mode) == 0)
+		check(chmod(part, mode), "change permissions");
+	else if (errno != EEXIST)
 		check(-1, "create directory");
 }
 
