@@ -31,5 +31,8 @@ export async function globalSetup(): Promise<void> {
 export async function globalTeardown(): Promise<void> {
   const left = await leftProcesses(seed);
   if (kept === undefined) await rm(seed, { recursive: true, force: true });
-  assert.deepEqual(left, [], "no process of banger's may remain after the tests");
+  if (left.length === 0) return;
+  // Not thrown: Node 24 then calls this again, for ever, and can only be killed.
+  console.error(`no process of banger's may remain after the tests:\n${left.join("\n")}`);
+  process.exitCode = 1;
 }
