@@ -2,6 +2,7 @@
 import type { ImageDetails } from "../api/schemas.ts";
 import { BangerError } from "../core/errors.ts";
 import { exportImage } from "../images/oci/export.ts";
+import { shownPath } from "../images/oci/local.ts";
 import type { VmContext } from "../vm/context.ts";
 import { untilLeft } from "./cleaning-handlers.ts";
 import type { Operations } from "./operations.ts";
@@ -54,7 +55,7 @@ export function imageHandlers(
         if (gone) await context.warm.forget(image.digest);
       }),
     importImage: async ({ body }) =>
-      operations.start("image_import", body.path, async (work) => {
+      operations.start("image_import", shownPath(body.path), async (work) => {
         const request = { path: body.path, name: body.name ?? null, tag: body.tag ?? null };
         return { image: (await context.supplies.use(() => images.import(request, work))).name };
       }),

@@ -10,7 +10,6 @@ const MEANING: Readonly<Record<string, string>> = {
   apt: "package lists and downloads of kernels",
   catalogs: "catalogs, as last fetched",
   downloads: "bundles of catalogs on their way",
-  imports: "what is imported from standard input",
   initramfs: "boot files",
   layers: "layers of images from registries",
   npm: "packages of npm that images are made with",

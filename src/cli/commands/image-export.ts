@@ -1,11 +1,8 @@
-import { createReadStream } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { BangerError } from "../../core/errors.ts";
 import { choice, define, quiet } from "../command.ts";
 import { withHostPackages } from "../host-packages.ts";
 import { pullOptions } from "../pull.ts";
-import { drain } from "../terminal/flow.ts";
 import { withProgress } from "../terminal/progress.ts";
 
 export default define({
@@ -47,16 +44,8 @@ export default define({
         ),
       );
     if (!toStdout) return write(resolve(target));
-    const { resolvePaths } = await import("../../host/paths.ts");
-    const folder = join(resolvePaths(context.env).cache, "exports");
-    const path = join(folder, `stdout-${process.pid}`);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    try {
-      await write(path);
-      await drain(createReadStream(path), context.stdout, "standard output");
-    } finally {
-      await rm(path, { force: true });
-    }
+    const { withOutputAsFile } = await import("../spool.ts");
+    await withOutputAsFile(context, write);
   },
   render: () => "",
 });

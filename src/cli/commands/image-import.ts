@@ -1,7 +1,4 @@
-import { createWriteStream } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { pipeline } from "node:stream/promises";
+import { resolve } from "node:path";
 import { define, json, quiet, text } from "../command.ts";
 import type { Context } from "../context.ts";
 import { withHostPackages } from "../host-packages.ts";
@@ -37,17 +34,9 @@ export default define({
   json: ({ entry }) => entry,
 });
 
-/** The daemon reads a file more than once, so standard input is kept in one meanwhile. */
+/** The daemon reads a file more than once. */
 async function withFile<T>(file: string, context: Context, work: (path: string) => Promise<T>): Promise<T> {
   if (file !== "-") return work(resolve(file));
-  const { resolvePaths } = await import("../../host/paths.ts");
-  const folder = join(resolvePaths(context.env).cache, "imports");
-  const path = join(folder, `stdin-${process.pid}`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  try {
-    await pipeline(context.stdin, createWriteStream(path, { mode: 0o600 }));
-    return await work(path);
-  } finally {
-    await rm(path, { force: true });
-  }
+  const { withInputAsFile } = await import("../spool.ts");
+  return withInputAsFile(context, work);
 }

@@ -33,6 +33,10 @@ export interface LocalImage {
   layers(store: LayerStore, work: Work): Promise<Layer[]>;
 }
 
+/** A path in words: an open file of the command line's, which has no name, is what came on its standard input. */
+export const shownPath = (path: string): string =>
+  /^\/proc\/\d+\/fd\/\d+$/.test(path) ? "standard input" : path;
+
 /**
  * Finds the image at a path.
  * @param wanted the name of the image when there are several, else null
@@ -47,7 +51,7 @@ export async function openLocalImage(path: string, wanted: string | null, work: 
     return fromLayout(layoutFolder(path), wanted);
   }
   if (!info?.isFile()) throw new DocumentError("there is no such file");
-  work.report.stage("reading the archive", basename(path));
+  work.report.stage("reading the archive", basename(shownPath(path)));
   const survey = await surveyArchive(path, work.signal);
   if (survey.members === null) return fromRootfs(path, survey);
   if (survey.members.has("manifest.json")) return fromDockerArchive(path, survey, wanted);

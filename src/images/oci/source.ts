@@ -5,7 +5,7 @@ import { contentDigest } from "../bundle.ts";
 import { Manifest } from "../manifest.ts";
 import { assembleImage } from "./assemble.ts";
 import type { Layer, LayerStore } from "./layer-store.ts";
-import { openLocalImage } from "./local.ts";
+import { openLocalImage, shownPath } from "./local.ts";
 import { type Config, checkContents } from "./manifest.ts";
 import { fetchImage, refusal } from "./pull.ts";
 import { familiarName, type Reference } from "./reference.ts";
@@ -79,7 +79,7 @@ export async function makeFromFile(
     return { name, manifest };
   } catch (error) {
     work.signal.throwIfAborted();
-    throw refusal(path, error);
+    throw refusal(shownPath(path), error);
   }
 }
 
