@@ -35,6 +35,18 @@ export async function userNamespaces(): Promise<NamespaceStatus> {
   );
 }
 
+/**
+ * What is put before a command of root's so that what it mounts is nobody else's, and goes with it however it ends. Nothing where root
+ * may not mount either.
+ */
+export async function ownMounts(): Promise<string[]> {
+  const command = ["unshare", "--mount", "--propagation", "private"];
+  return run("unshare", [...command.slice(1), "true"]).then(
+    () => command,
+    () => [],
+  );
+}
+
 /** True when a subuid or subgid file gives this user at least 65536 ids in one range. */
 export function hasSubordinateIds(text: string, username: string, uid: number): boolean {
   return text.split("\n").some((line) => {

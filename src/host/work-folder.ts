@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { chmod, lstat, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { WORK_MARK } from "./run.ts";
+import { mountsBelow, topmost } from "./mounts.ts";
+import { run, WORK_MARK } from "./run.ts";
 
 /** By this the daemon of a state folder knows its own. */
 const prefix = (state: string) => `banger-${createHash("sha256").update(state).digest("hex").slice(0, 16)}-`;
@@ -29,7 +30,21 @@ export async function removeWorkFolders(state: string): Promise<void> {
   }
 }
 
-/** What other user ids left in it, its maker removes; when that was killed, too, it stays. */
+/** What other user ids left in it, its maker removes; when that was killed, too, it stays. So does what is mounted there. */
 async function remove(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true }).catch(() => {});
+  if (await withoutMounts(folder)) await rm(folder, { recursive: true, force: true }).catch(() => {});
+}
+
+/**
+ * Takes what is mounted below a folder away from it. A program of root's that was killed may have left its host's own /sys there.
+ * @returns whether nothing is mounted there any more, so that removing it removes nothing else
+ */
+async function withoutMounts(folder: string): Promise<boolean> {
+  for (const place of topmost(await mountsBelow(folder))) {
+    // Private first: what is taken away here would else be taken away from where it was mounted from, too.
+    await run("mount", ["--make-rprivate", place])
+      .then(() => run("umount", ["--no-canonicalize", "--lazy", place]))
+      .catch(() => {});
+  }
+  return (await mountsBelow(folder)).length === 0;
 }

@@ -8,6 +8,7 @@ import { GIB } from "../core/units.ts";
 import { requireSpace } from "../disk/free-space.ts";
 import { aptEnvironment } from "../host/apt.ts";
 import { hashFile } from "../host/hash.ts";
+import { ownMounts } from "../host/namespaces.ts";
 import { npmReason } from "../host/npm.ts";
 import { ProcessError, runPipe } from "../host/run.ts";
 import { requireTools } from "../host/tools.ts";
@@ -62,9 +63,10 @@ export async function buildImage(
     const files = await npmFiles(recipe.npm, cache, scratch, work);
     const sources = sourceLines(mirrors, recipe.suite, recipe.components);
     const args = mmdebstrapArguments(recipe, mode, sources, files);
+    const apart = mode === "root" ? await ownMounts() : [];
     await withWorkFolder((temporary) =>
       runPipe(
-        ["env", [`SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`, "mmdebstrap", ...args]],
+        ["env", [`SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`, ...apart, "mmdebstrap", ...args]],
         sqfstarCommand(mode, rootfs),
         {
           signal: work.signal,
