@@ -3,17 +3,16 @@ import { createWriteStream } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { namedIfFull } from "../disk/free-space.ts";
 import { privateDirectory, temporaryName } from "../host/files.ts";
 import { resolvePaths } from "../host/paths.ts";
 import type { Context } from "./context.ts";
-import { drain } from "./terminal/flow.ts";
+import { drain, streamFailed } from "./terminal/flow.ts";
 
 /**
  * Keeps standard input while `work` has it read. The file has no name: no cleaning takes it away, and it ends with this process,
  * however that ends.
  * @param work gets a path that this user's processes can open as often as they like
- * @throws no_space
+ * @throws stream_failed, also when the disk has no room for it
  */
 export async function withInputAsFile<T>(context: Context, work: (path: string) => Promise<T>): Promise<T> {
   const name = await spoolName(context, "stdin");
@@ -21,8 +20,8 @@ export async function withInputAsFile<T>(context: Context, work: (path: string) 
   try {
     await rm(name, { force: true });
     const to = createWriteStream(name, { fd: file.fd, autoClose: false });
-    await pipeline(context.stdin, to).catch(async (error: unknown) => {
-      throw await namedIfFull(error, name, "standard input");
+    await pipeline(context.stdin, to).catch((error: Error) => {
+      throw streamFailed("standard input", "read", error);
     });
     return await work(`/proc/${process.pid}/fd/${file.fd}`);
   } finally {
