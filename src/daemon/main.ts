@@ -128,10 +128,14 @@ function makeContext(
   const vms = new VmRepository(database);
   const catalogs = new Catalogs({ paths, sources: () => config.current.catalogs });
   const kernels = new KernelStore({ paths, catalogs });
+  const files = bootFiles(paths);
   const drivers = configuredDrivers(config, {
     cache: paths.cache,
     state: paths.state,
-    anyKernel: () => kernels.forProof(),
+    anyKernel: async () => {
+      const kernel = await kernels.forProof();
+      return kernel && files.kernel(kernel);
+    },
     keep: true,
   });
   const context: VmContext & Stores = {
@@ -150,7 +154,7 @@ function makeContext(
     catalogs,
     images: new ImageStore({ paths, catalogs }),
     kernels,
-    bootFiles: bootFiles(paths),
+    bootFiles: files,
     get drivers() {
       return drivers();
     },

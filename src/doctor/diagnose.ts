@@ -6,6 +6,7 @@ import { type Config, parseConfig } from "../core/config.ts";
 import { readConfig } from "../host/config-file.ts";
 import type { Paths } from "../host/paths.ts";
 import { homeFolder } from "../host/paths.ts";
+import { keptElfKernel } from "../kernels/elf-kernel.ts";
 import { KernelStore } from "../kernels/store.ts";
 import type { Driver } from "../vmm/driver.ts";
 import { makeDrivers } from "../vmm/drivers.ts";
@@ -46,6 +47,9 @@ export async function diagnose(paths: Paths): Promise<Row[]> {
 /** As the daemon has them, but nothing is written. */
 function driversHere(config: Config, paths: Paths): readonly Driver[] {
   const kernels = new KernelStore({ paths });
-  const anyKernel = () => kernels.forProof();
+  const anyKernel = async () => {
+    const kernel = await kernels.forProof();
+    return kernel && { image: kernel.vmlinuz, elf: await keptElfKernel(paths.cache, kernel.digest) };
+  };
   return makeDrivers(config, { cache: paths.cache, state: paths.state, anyKernel, keep: false }).all();
 }

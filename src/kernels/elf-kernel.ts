@@ -1,6 +1,6 @@
 /** The uncompressed kernel of a kernel in the store, kept in the cache by its digest. */
 import { open, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { exists, privateDirectory, publishFile } from "../host/files.ts";
 import { unpackKernel } from "./image/bzimage.ts";
 import { hasPvhEntry, isElf } from "./image/elf.ts";
@@ -17,15 +17,26 @@ export async function elfKernel(
   cache: string,
   { digest, vmlinuz }: { readonly digest: string; readonly vmlinuz: string },
 ): Promise<ElfKernel> {
-  const kept = join(await privateDirectory(join(cache, "vmlinux")), digest);
+  const kept = keptAt(cache, digest);
   try {
-    const path = (await exists(kept)) ? kept : await unpack(vmlinuz, kept);
-    return { path, pvh: await enterable(path) };
+    if (await exists(kept)) return await found(kept);
+    await privateDirectory(dirname(kept));
+    return await found(await unpack(vmlinuz, kept));
   } catch (error) {
     if (error instanceof UnusableKernel) return { problem: error.message };
     throw error;
   }
 }
+
+/** As `elfKernel`, but makes nothing: what was not unpacked yet is not there. */
+export async function keptElfKernel(cache: string, digest: string): Promise<ElfKernel> {
+  const kept = keptAt(cache, digest);
+  return (await exists(kept)) ? found(kept) : { problem: "it has not been unpacked yet" };
+}
+
+const keptAt = (cache: string, digest: string) => join(cache, "vmlinux", digest);
+
+const found = async (path: string) => ({ path, pvh: await enterable(path) });
 
 async function unpack(image: string, target: string): Promise<string> {
   const bytes = await readFile(image);

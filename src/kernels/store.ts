@@ -86,9 +86,9 @@ export class KernelStore {
   }
 
   /** A kernel to try KVM with: one that is known to boot before one of the user's making. */
-  async forProof(): Promise<string | null> {
+  async forProof(): Promise<Kernel | null> {
     const kernels = await this.list();
-    return (kernels.find(({ source }) => source === "apt") ?? kernels[0])?.vmlinuz ?? null;
+    return kernels.find(({ source }) => source === "apt") ?? kernels[0] ?? null;
   }
 
   /** What each takes on disk. */

@@ -1,10 +1,11 @@
 /** All drivers of this host's configuration, and the choice among them. */
 import { BangerError } from "../core/errors.ts";
 import { chooseAccelerator, kvmFacts } from "./accelerator.ts";
-import type { Driver, DriverStatus } from "./driver.ts";
+import type { Driver, DriverStatus, KernelFiles } from "./driver.ts";
 import { type Feature, requireFeatures } from "./features.ts";
 import { firecrackerDriver } from "./firecracker/driver.ts";
 import { proveKvm } from "./kvm-proof.ts";
+import { kernelFile } from "./qemu/arguments.ts";
 import { qemuDriver } from "./qemu/driver.ts";
 import { findQemu } from "./qemu/probe.ts";
 
@@ -70,20 +71,18 @@ export interface Surroundings {
   readonly cache: string;
   readonly state: string;
   /** A kernel that is here, to prove KVM with; null when there is none yet. */
-  anyKernel(): Promise<string | null>;
+  anyKernel(): Promise<KernelFiles | null>;
   /** False: nothing may be written, not even what was found out about KVM. */
   readonly keep: boolean;
 }
 
 /** The drivers of this host, the best one first. */
 export function makeDrivers(config: DriverConfig, { cache, state, anyKernel, keep }: Surroundings): Drivers {
-  const prove = async () =>
-    proveKvm({
-      program: (await findQemu(config.qemu_bin)).path,
-      kernel: await anyKernel(),
-      cache,
-      keep,
-    });
+  const prove = async () => {
+    const kernel = await anyKernel();
+    const { path: program } = await findQemu(config.qemu_bin);
+    return proveKvm({ program, kernel: kernel && kernelFile(kernel), cache, keep });
+  };
   const accelerator = async () => chooseAccelerator(await kvmFacts(), prove);
   return new Drivers([
     firecrackerDriver({

@@ -31,7 +31,7 @@ const Kept = z.strictObject({
 export interface ProofInputs {
   /** QEMU, or null when there is none. */
   readonly program: string | null;
-  /** A kernel to boot (bzImage), or null when there is none yet. */
+  /** A kernel to boot, best one that need not unpack itself; null when there is none yet. */
   readonly kernel: string | null;
   /** banger's cache folder. */
   readonly cache: string;
@@ -54,7 +54,10 @@ export async function proveKvm({ program, kernel, cache, keep }: ProofInputs): P
   return proof;
 }
 
-/** Boots a kernel without a root and without disks, and looks for the words with which it gives up. */
+/**
+ * Boots a kernel without a root and without disks, and looks for the words with which it gives up. It says nothing else: each
+ * character is two exits from the guest, and below another hypervisor those are what takes the time.
+ */
 export async function tryBoot(
   program: string,
   kernel: string,
@@ -67,7 +70,7 @@ export async function tryBoot(
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-m", "256M"],
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
     ...["-accel", accelerator, "-cpu", accelerator === "kvm" ? "host" : "max"],
-    ...["-kernel", kernel, "-append", "console=ttyS0 panic=-1 no_timer_check"],
+    ...["-kernel", kernel, "-append", "console=ttyS0 quiet panic=-1 no_timer_check"],
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
   ];
   const outcome = await run(program, args, { signal: late }).catch((error: unknown) => error as Error);
