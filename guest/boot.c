@@ -116,6 +116,11 @@ void boot(void)
     console_open();
     int uevents = disks_listen();
     modules_load("/modules.list");
+    const char *missing = disks_driver_missing();
+    if (missing != NULL) {
+        errno = 0;
+        console_fatal("this kernel has no %s: it cannot see the VM's disks", missing);
+    }
     if (disks_wait(uevents, DISK_SECONDS, &disks) != 0)
         console_fatal("no disk with serial %s%s%s after %d seconds", disks.base[0] == 0 ? "base" : "",
                       disks.base[0] == 0 && disks.state[0] == 0 ? " or " : "", disks.state[0] == 0 ? "state" : "", DISK_SECONDS);

@@ -99,6 +99,16 @@ static bool look(struct disks *found)
     return complete && found->base[0] != 0 && found->state[0] != 0 && exists(found->base) && exists(found->state);
 }
 
+const char *disks_driver_missing(void)
+{
+    static const char *const drivers[][2] = {{"virtio_mmio", "/sys/bus/platform/drivers/virtio-mmio"},
+                                             {"virtio_blk", "/sys/bus/virtio/drivers/virtio_blk"}};
+    for (unsigned i = 0; i < 2; i++)
+        if (!exists(drivers[i][1]))
+            return drivers[i][0];
+    return NULL;
+}
+
 int disks_wait(int uevents, unsigned seconds, struct disks *found)
 {
     uint64_t end = now_ns() + seconds * 1000000000ull;

@@ -10,6 +10,7 @@
 #include "lend.h"
 #include "netguard.h"
 #include "serve.h"
+#include "tap.h"
 
 /* A descriptor that was passed on, -1 if none was; ours alone from here on. */
 static int inherited(const char *number)
@@ -45,6 +46,8 @@ int main(int argc, char **argv)
     }
     if (argc > 6 && strcmp(argv[1], "--netguard") == 0)
         return netguard(argv[2], argv[3], strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10), argv + 6);
+    if (argc > 4 && strcmp(argv[1], "--tap") == 0)
+        return tap(argv[2], argv[3], argv + 4);
     if (argc > 5 && strcmp(argv[1], "--lend") == 0)
         return lend(argv[2], argv[3], argv[4], argv + 5);
     if (argc > 3 && strcmp(argv[1], "--lend-stream") == 0)
@@ -54,6 +57,7 @@ int main(int argc, char **argv)
         return 0;
     }
     fputs("usage: banger-agent --hosted --listen SOCKET | --netguard NET CONTROL RATE BURST PASST... |\n"
+          "       banger-agent --tap NAME NET COMMAND... |\n"
           "       banger-agent --lend STATE MEMORY BYTES COMMAND... | --lend-stream STATE COMMAND... | --version\n", stderr);
     return 2;
 }

@@ -1,21 +1,18 @@
 #include "netguard.h"
 
+#include "local_socket.h"
+#include "lockdown.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,54 +51,16 @@ static bool is_host(uint32_t address)
     return getsockname(probe, (struct sockaddr *)&from, &len) != 0 || from.sin_addr.s_addr == to.sin_addr.s_addr;
 }
 
-static bool set_address(struct sockaddr_un *a, const char *path)
+/* What is left to do needs these calls alone. */
+static bool lock_guard(void)
 {
-    memset(a, 0, sizeof *a);
-    a->sun_family = AF_UNIX;
-    if (strlen(path) >= sizeof a->sun_path)
-        return false;
-    strcpy(a->sun_path, path);
-    return true;
-}
-
-static int connect_to(const char *path)
-{
-    struct sockaddr_un a;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    return set_address(&a, path) && connect(fd, (struct sockaddr *)&a, sizeof a) == 0 ? fd : -1;
-}
-
-static int listen_on(const char *path)
-{
-    struct sockaddr_un a;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    unlink(path);
-    umask(077);
-    return set_address(&a, path) && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, WATCHERS) == 0 ? fd : -1;
-}
-
-/* What is left to do needs these calls alone; anything else ends the process. */
-static bool lock_down(void)
-{
-#define ALLOW(call) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-    struct sock_filter filter[] = {
-#if defined(__x86_64__)
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-#endif
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        ALLOW(recvfrom), ALLOW(sendto), ALLOW(ppoll), ALLOW(accept4), ALLOW(close), ALLOW(connect), ALLOW(getsockname),
-        ALLOW(clock_gettime),
+    const int calls[] = {
+        __NR_recvfrom, __NR_sendto, __NR_ppoll, __NR_accept4, __NR_close, __NR_connect, __NR_getsockname, __NR_clock_gettime,
 #ifdef __NR_poll
-        ALLOW(poll),
+        __NR_poll,
 #endif
-        ALLOW(exit_group), ALLOW(rt_sigreturn),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
     };
-#undef ALLOW
-    struct sock_fprog program = {.len = sizeof filter / sizeof filter[0], .filter = filter};
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+    return lock_down(calls, sizeof calls / sizeof calls[0]);
 }
 
 /* Asks passt for the gateway's hardware address: it is there when it answers, and has said why when it ends. */
@@ -232,11 +191,11 @@ int netguard(const char *net, const char *control, uint64_t rate, uint64_t burst
         fputs("passt did not answer\n", stderr);
         return 1;
     }
-    int vm = connect_to(net), listener = listen_on(control);
+    int vm = local_connect(net), listener = local_listen(control, WATCHERS);
     int watchers[WATCHERS];
     int count = 0;
     probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (vm < 0 || listener < 0 || probe < 0 || write(STDOUT_FILENO, "\n", 1) != 1 || !lock_down()) {
+    if (vm < 0 || listener < 0 || probe < 0 || write(STDOUT_FILENO, "\n", 1) != 1 || !lock_guard()) {
         perror("network guard");
         return 1;
     }

@@ -3,8 +3,11 @@ import { watch } from "node:fs";
 import { chmod, lstat, rm } from "node:fs/promises";
 import type { Server } from "node:http";
 import { dirname } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { BangerError } from "../core/errors.ts";
 import { connectUnix, withSocketAddress } from "../host/unix-socket.ts";
+
+const REFUSED_MS = 5;
 
 /** Call only while holding the daemon lock: then a socket file that is there is a leftover. @throws daemon_socket_foreign */
 export async function listenOn(server: Server, path: string): Promise<void> {
@@ -32,12 +35,14 @@ export async function untilListening(path: string, limitMs: number): Promise<voi
   for (;;) {
     // The watch begins before the attempt, so that a socket that appears in between is not missed.
     using change = nextChange(dirname(path), deadline);
-    const socket = await connectUnix(path).catch(() => null);
-    if (socket) {
+    const socket = await connectUnix(path).catch((error: NodeJS.ErrnoException) => error);
+    if (!(socket instanceof Error)) {
       socket.destroy();
       return;
     }
-    await change.happened;
+    // Bound but not listened on yet: what comes next changes nothing in the folder.
+    const soon = socket.code === "ECONNREFUSED" ? [delay(REFUSED_MS)] : [];
+    await Promise.race([change.happened, ...soon]);
   }
 }
 

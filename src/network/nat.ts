@@ -6,7 +6,7 @@
 import { open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { RateLimit } from "../core/rate-limit.ts";
-import { writeFileAtomic } from "../host/files.ts";
+import { exists, writeFileAtomic } from "../host/files.ts";
 import { isAlive, killProcess, type ProcessIdentity, startTime } from "../host/processes.ts";
 import { startDetached } from "../host/run.ts";
 import { findTool, requireTools } from "../host/tools.ts";
@@ -49,6 +49,8 @@ export async function startNat(folder: string, guard: string, rate: RateLimit | 
   await requireTools("nat");
   const passt = (await findTool("passt")) ?? "passt";
   await endNat(folder);
+  if (!(await exists(join(folder, NET_SOCKET))))
+    throw new Error("its monitor was started without a network interface; banger vm restart gives it one");
   const log = await open(join(folder, LOG), "w", 0o600);
   try {
     const child = await startDetached(

@@ -31,14 +31,18 @@ export interface BroughtUp {
   readonly attempts: number;
 }
 
-/** Boots. No monitor is left after a failure. @throws when no attempt reached the agent's hello */
+/**
+ * Boots. No monitor is left after a failure.
+ * @param limits how long each attempt may take, in milliseconds
+ * @throws when no attempt reached the agent's hello
+ */
 export async function boot(
   context: VmContext,
   driver: Driver,
   spec: LaunchSpec,
   work: Work,
+  limits: readonly number[] = WATCHDOG_MS[spec.accelerator],
 ): Promise<BroughtUp> {
-  const limits = WATCHDOG_MS[spec.accelerator];
   for (const [index, limit] of limits.entries()) {
     work.report.stage("booting", index === 0 ? `${driver.name}/${spec.accelerator}` : "second attempt");
     const machine = await driver.launch(index === 0 ? spec : asItCame(spec), work.signal);

@@ -67,7 +67,7 @@ export class LiveVm {
   }
 
   async #open(signal: AbortSignal, idle: boolean): Promise<GuestSession> {
-    const channel = await this.machine.connectAgent();
+    const channel = await this.machine.connectAgent(signal);
     const gone = this.exited.then((exit) => {
       throw BangerError.of("guest_unreachable", { reason: exit.reason });
     });

@@ -84,7 +84,12 @@ export async function setVm(context: VmContext, vm: VmRecord, change: VmSettings
   ]);
   const live = context.live.get(vm.id);
   const session = live && (await live.guest()); // one that cannot be asked is told before anything is changed
-  if (change.nat) await Promise.all([requireTools("nat"), context.readConfig()]);
+  if (change.nat)
+    await Promise.all([
+      requireTools("nat"),
+      context.drivers.select(vm.driver, ["nat"]),
+      context.readConfig(),
+    ]);
   const undo = new UndoStack();
   try {
     const former = Object.fromEntries(Object.keys(change).map((key) => [key, vm[key as keyof VmSettings]]));

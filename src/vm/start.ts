@@ -186,7 +186,7 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
   const [image, kernel, { driver, status }, publicKey] = await Promise.all([
     context.images.get(vm.imageDigest),
     context.kernels.get(vm.kernelDigest),
-    context.drivers.select(vm.driver),
+    context.drivers.select(vm.driver, vm.nat ? ["nat"] : []),
     context.ssh.publicKey(), // one that cannot be used is told before anything is booted
     context.ssh.refresh(), // it may be another one than before
     vm.nat ? requireTools("nat") : undefined,
@@ -206,6 +206,7 @@ async function prepare(context: VmContext, vm: VmRecord, work: Work): Promise<Pr
     disks: { base: image.rootfs, state: stateDiskFile(directory), modules: kernel.modules },
     nested: vm.nested,
     diskRate: vm.diskRate,
+    netRate: vm.netRate,
   };
   return { driver, spec, status, publicKey };
 }

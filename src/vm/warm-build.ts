@@ -47,7 +47,15 @@ export async function buildTemplate(
   await context.bootFiles.makeStateDisk(diskBytes, disk, work);
   const disks = { ...wanted.disks, state: disk };
   // Limits are the VM's own, each driver sets them when it restores.
-  const spec: LaunchSpec = { ...wanted, id: "template", directory, disks, diskRate: null, template: true };
+  const spec: LaunchSpec = {
+    ...wanted,
+    id: "template",
+    directory,
+    disks,
+    diskRate: null,
+    netRate: null,
+    template: true,
+  };
   const machine = await driver.launch(spec, work.signal);
   checkpoint("warm.launched");
   try {

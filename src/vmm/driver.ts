@@ -5,7 +5,7 @@
 import type { Duplex, Readable } from "node:stream";
 import type { RateLimit } from "../core/rate-limit.ts";
 import type { KillSignal } from "../core/signals.ts";
-import type { DriverFeatures } from "./features.ts";
+import type { DriverFeatures, Feature } from "./features.ts";
 
 export type DriverName = "firecracker" | "qemu";
 export type Accelerator = "kvm" | "tcg";
@@ -19,6 +19,8 @@ export type DriverStatus =
       readonly why: string;
       /** What is doubtful about it, and what to do, for `banger doctor`. */
       readonly caution?: string;
+      /** What of its features cannot be had on this host, and why. */
+      readonly lacks?: Readonly<Partial<Record<Feature, string>>>;
       /** It may be judged otherwise once there is more to judge by, see `AcceleratorChoice`. */
       readonly provisional?: boolean;
     }
@@ -58,6 +60,8 @@ export interface LaunchSpec {
   readonly template?: boolean;
   /** How fast the state disk may be used, reading and writing together. */
   readonly diskRate: RateLimit | null;
+  /** How fast the network may be used, each way. A driver need not keep it: who carries the frames does. */
+  readonly netRate: RateLimit | null;
 }
 
 /** The disks that several VMs read. */
@@ -87,9 +91,10 @@ export interface Machine {
   readonly handle: MachineHandle;
   /**
    * Opens the agent channel. One connection at a time; the caller speaks the sync of docs/protocol.md.
+   * @param signal ends the waiting for an agent that does not listen (yet); the channel itself outlives it
    * @throws guest_unreachable
    */
-  connectAgent(): Promise<Duplex>;
+  connectAgent(signal?: AbortSignal): Promise<Duplex>;
   /** Raw bytes of the serial console from now on. One reader at a time; ends with the machine. */
   readonly console: Readable;
   /** Resolves once when the monitor is gone, however it went; never rejects. Event driven (socket close), not polled. */

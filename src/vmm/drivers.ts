@@ -2,7 +2,7 @@
 import { BangerError } from "../core/errors.ts";
 import { chooseAccelerator, kvmFacts } from "./accelerator.ts";
 import type { Driver, DriverStatus, KernelFiles } from "./driver.ts";
-import { type Feature, requireFeatures } from "./features.ts";
+import { type Feature, lacks, requireFeatures } from "./features.ts";
 import { firecrackerDriver } from "./firecracker/driver.ts";
 import { proveKvm } from "./kvm-proof.ts";
 import { kernelFile } from "./qemu/arguments.ts";
@@ -58,7 +58,12 @@ export class Drivers {
     let refusal: BangerError | null = null;
     for (const driver of candidates) {
       const status = await driver.probe();
-      if (status.usable) return { driver, status };
+      if (status.usable) {
+        const lacking = features.find((feature) => status.lacks?.[feature]);
+        if (lacking === undefined) return { driver, status };
+        refusal = lacks(driver.name, lacking, `here (${status.lacks?.[lacking]}) it does not have`);
+        continue;
+      }
       refusal = refusalOf(driver, status); // with auto, the last one's counts: it is the one that works everywhere
     }
     throw refusal ?? new Error("no driver has these features");
@@ -88,6 +93,7 @@ export function makeDrivers(config: DriverConfig, { cache, state, anyKernel, kee
     firecrackerDriver({
       program: config.firecracker_bin,
       jailer: config.jailer_bin,
+      cache,
       owned: [cache, state],
       accelerator,
     }),

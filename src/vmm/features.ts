@@ -32,11 +32,15 @@ export function requireFeatures(
   wanted: readonly Feature[],
 ): void {
   const lacking = wanted.find((feature) => !driver.features[feature]);
-  if (lacking === undefined) return;
-  const { what, option } = FEATURES[lacking];
-  throw BangerError.of("driver_unavailable", {
-    driver: driver.name,
-    reason: `it does not have: ${what}`,
+  if (lacking !== undefined) throw lacks(driver.name, lacking, "it does not have");
+}
+
+/** @param why a feature of a driver's cannot be had */
+export function lacks(driver: string, feature: Feature, why: string): BangerError {
+  const { what, option } = FEATURES[feature];
+  return BangerError.of("driver_unavailable", {
+    driver,
+    reason: `${why}: ${what}`,
     fix: `leave out ${option ?? "what asks for it"}, or choose another --driver (docs/drivers.md)`,
   });
 }

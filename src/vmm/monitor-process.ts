@@ -46,6 +46,8 @@ export interface MonitorCommand {
   readonly before?: readonly string[];
   /** It runs when nobody else wants the processor, and it is no VM: who finds it after a crash of the daemon ends it. */
   readonly background?: boolean;
+  /** How long it may take to answer, in milliseconds; 20 s by default. */
+  readonly patienceMs?: number;
   /** Where standard output goes; without it to the log. */
   readonly stdout?: number;
 }
@@ -92,13 +94,8 @@ export async function startMonitor<M>(
   try {
     const prepared = command.before ? untilPrepared(child) : null;
     prepared?.catch(() => {}); // told below, if the monitor answers at all
-    const monitor = await untilAnswering(
-      command.title,
-      child,
-      jail.inside(folder),
-      () => connect(started),
-      signal,
-    );
+    const sockets = jail.inside(folder);
+    const monitor = await untilAnswering(command, child, sockets, () => connect(started), signal);
     await prepared;
     return monitor;
   } catch (error) {
@@ -150,13 +147,15 @@ export async function lastWords(folder: string): Promise<string> {
 
 /** Each change of the folder is a moment to try. The process's own end stops the waiting. */
 async function untilAnswering<M>(
-  title: string,
+  { title, patienceMs = ANSWER_MS }: MonitorCommand,
   child: ChildProcess,
   folder: string,
   connect: () => Promise<M>,
   signal: AbortSignal,
 ): Promise<M> {
-  const stop = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]);
+  const whyStopped = () =>
+    signal.aborted ? signal.reason : new Error(`${title} did not answer within ${patienceMs / 1000} s`);
   return new Promise((resolve, reject) => {
     const watcher = watch(folder);
     let trying = false;
@@ -193,14 +192,10 @@ async function untilAnswering<M>(
       trying = false;
     };
     child.once("exit", onExit);
-    stop.addEventListener("abort", () => finish(() => reject(whyStopped(title, signal))), { once: true });
+    stop.addEventListener("abort", () => finish(() => reject(whyStopped())), { once: true });
     watcher.on("change", () => void attempt());
     void attempt();
   });
-}
-
-function whyStopped(title: string, signal: AbortSignal): unknown {
-  return signal.aborted ? signal.reason : new Error(`${title} did not answer within ${ANSWER_MS / 1000} s`);
 }
 
 /** A jail passes its inhabitant's death by a signal on as 128 + n. */

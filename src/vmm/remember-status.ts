@@ -7,7 +7,7 @@ export function rememberStatus(probe: () => Promise<DriverStatus>): () => Promis
     status ??= probe();
     const found = await status;
     // It may be installed or corrected meanwhile, or a kernel come to prove it with.
-    if (!found.usable || found.provisional) status = undefined;
+    if (!found.usable || found.provisional || found.lacks) status = undefined;
     return found;
   };
 }

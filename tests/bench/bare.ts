@@ -50,6 +50,7 @@ export async function prepareBare(home: string, vm: Vm): Promise<LaunchSpec> {
     disks: { base: image.rootfs, state, modules: kernel.modules },
     nested: false,
     diskRate: null,
+    netRate: null,
   };
 }
 

@@ -21,7 +21,11 @@ export async function benchFirecracker({ path }: BenchHome): Promise<Row[]> {
   const before = process.env.PATH;
   process.env.PATH = `${double.path}:${before}`;
   const accelerator = async () => ({ accelerator: "kvm", why: "the double needs none" }) as const;
-  const driver = firecrackerDriver({ program: double.program, accelerator });
+  const driver = firecrackerDriver({
+    program: double.program,
+    cache: join(path, ".cache/banger"),
+    accelerator,
+  });
   using banger = await Banger.connect();
   const vm = await banger.create({ start: false });
   const times: number[] = [];

@@ -5,8 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { after, before, describe, type TestContext, test } from "node:test";
+import { silent } from "../../src/core/stage.ts";
 import { openGuest, startProcess } from "../../src/guest/index.ts";
 import { isAlive, killProcess } from "../../src/host/processes.ts";
+import { boot } from "../../src/vm/bring-up.ts";
+import { ConsoleLog } from "../../src/vm/console-log.ts";
+import type { VmContext } from "../../src/vm/context.ts";
+import { LiveVms } from "../../src/vm/live-vm.ts";
 import type { Driver, LaunchSpec, Machine } from "../../src/vmm/driver.ts";
 import type { CallName } from "../../src/vmm/firecracker/api.ts";
 import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
@@ -24,6 +29,7 @@ const CONFIGURATION: CallName[] = [
   "PUT /machine-config",
   "PUT /boot-source",
   "PUT /drives/{drive_id}",
+  "PUT /network-interfaces/{iface_id}",
   "PUT /vsock",
   "PUT /entropy",
 ];
@@ -39,7 +45,7 @@ interface Bed {
 }
 
 /** A double, a driver that uses it, and files that only look like a kernel and disks. */
-async function bed(t: TestContext, plan: Partial<Plan>): Promise<Bed> {
+async function bed(t: TestContext, plan: Partial<Plan>, patienceMs?: number): Promise<Bed> {
   const folder = temporaryFolder(t);
   double.plan(plan);
   const directory = join(folder, "vm");
@@ -57,7 +63,9 @@ async function bed(t: TestContext, plan: Partial<Plan>): Promise<Bed> {
   return {
     driver: firecrackerDriver({
       program: double.program,
+      cache: home,
       accelerator: async () => ({ accelerator: "kvm", why: "the double needs none" }),
+      ...(patienceMs !== undefined && { patienceMs }),
     }),
     spec: {
       id: "vm-double",
@@ -74,6 +82,7 @@ async function bed(t: TestContext, plan: Partial<Plan>): Promise<Bed> {
       disks: { base: file("base"), modules: file("modules"), state: join(directory, "state.ext4") },
       nested: false,
       diskRate: null,
+      netRate: null,
     },
     keep: (machine) => {
       machine.console.resume();
@@ -145,7 +154,12 @@ describe("the Firecracker driver", () => {
     const copy = it.keep(await it.driver.restore(it.spec, saved, signal));
     await copy.resume();
     assert.equal(await says(copy, "echo restored"), "restored\n");
-    assert.deepEqual(it.sequence().slice(before), ["PUT /snapshot/load", "PATCH /drives/state", "PATCH /vm"]);
+    assert.deepEqual(it.sequence().slice(before), [
+      "PUT /snapshot/load",
+      "PATCH /drives/state",
+      "PATCH /network-interfaces/net",
+      "PATCH /vm",
+    ]);
   });
 
   test("a limit of the disk's speed becomes buckets of the state disk, with a burst of its own or a tenth of a second's", async (t) => {
@@ -231,12 +245,88 @@ describe("the Firecracker driver", () => {
     });
   }
 
+  for (const name of ["PATCH /drives/{drive_id}", "PATCH /network-interfaces/{iface_id}"] as const) {
+    test(`${name} of a restored one: a refusal is passed on word by word, a death is noticed, nothing is left`, async (t) => {
+      const it = await bed(t, {});
+      const machine = await launched(it);
+      await machine.pause();
+      const saved = join(it.spec.directory, "saved");
+      mkdirSync(saved);
+      await machine.saveState(saved, signal);
+      await machine.kill();
+      double.plan({ refuse: { [name]: "Firecracker says: no such thing" } });
+      await assert.rejects(it.driver.restore(it.spec, saved, signal), {
+        code: "driver_failed",
+        message: /: Firecracker says: no such thing$/,
+        hint: /stop and start the VM/,
+      });
+      double.plan({ dieAt: name });
+      await assert.rejects(it.driver.restore(it.spec, saved, signal), { code: "driver_failed" });
+      assert.deepEqual(await leftProcesses(it.spec.directory), []);
+    });
+  }
+
+  test("a guest that never says hello is given up after a second try, told, and nothing is left", async (t) => {
+    const it = await bed(t, {});
+    const told: string[] = [];
+    const report = { ...silent, notice: (text: string) => void told.push(text) };
+    const consoleOf = () => new ConsoleLog(it.spec.directory);
+    const context = {
+      consoleOf,
+      vms: { update: () => {} },
+      live: new LiveVms(),
+      log: { warn: () => {} },
+    } as unknown as VmContext;
+    await assert.rejects(boot(context, it.driver, it.spec, { report, signal }, [200, 300]), {
+      message: "no sign of life within 0.2 s, then 0.3 s",
+    });
+    assert.deepEqual(told, ["the guest did not answer within 0.2 s; trying once more"]);
+    assert.deepEqual(it.sequence(), [...START, ...START]);
+    assert.deepEqual(context.live.all(), []);
+  });
+
+  test("a limit of the network's speed becomes buckets each way, lifted or set anew when a state is loaded", async (t) => {
+    const it = await bed(t, {});
+    const netRate = { bytesPerSecond: 2_000_000, burstBytes: null, opsPerSecond: null };
+    const machine = await launched({ ...it, spec: { ...it.spec, netRate } });
+    await machine.pause();
+    const saved = join(it.spec.directory, "saved");
+    mkdirSync(saved);
+    await machine.saveState(saved, signal);
+    await machine.kill();
+    it.keep(await it.driver.restore(it.spec, saved, signal));
+    const limit = { bandwidth: { size: 200_000, refill_time: 100 } };
+    const none = { size: 0, refill_time: 0 };
+    const lifted = { bandwidth: none, ops: none };
+    assert.deepEqual(
+      it
+        .calls()
+        .filter(({ path }) => path === "/network-interfaces/net")
+        .map(({ body }) => body),
+      [
+        {
+          iface_id: "net",
+          host_dev_name: "tap0",
+          guest_mac: "52:54:00:12:34:56",
+          rx_rate_limiter: limit,
+          tx_rate_limiter: limit,
+        },
+        { iface_id: "net", rx_rate_limiter: lifted, tx_rate_limiter: lifted },
+      ],
+    );
+  });
+
   for (const dieAt of ["start", "listening"] as const) {
     test(`one that dies at ${dieAt} fails the start with its last words`, async (t) => {
       const it = await bed(t, { dieAt });
       await assert.rejects(it.driver.launch(it.spec, signal), /dies at the start|ended/);
     });
   }
+
+  test("an API socket that never appears is told after a time, and nothing is left", async (t) => {
+    const it = await bed(t, { mute: true }, 1000);
+    await assert.rejects(it.driver.launch(it.spec, signal), /Firecracker did not answer within 1 s/);
+  });
 
   test("an API socket that never appears: cancelling the start ends it at once", async (t) => {
     const it = await bed(t, { mute: true });

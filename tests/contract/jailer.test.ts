@@ -54,7 +54,12 @@ describe("Firecracker under its jailer", {
     };
     writeFileSync(join(directory, "state.ext4"), "", { mode: 0o600 });
     const accelerator = async () => ({ accelerator: "kvm", why: "the double needs none" }) as const;
-    const driver = firecrackerDriver({ program: double.program, owned: [folder], accelerator });
+    const driver = firecrackerDriver({
+      program: double.program,
+      cache: folder,
+      owned: [folder],
+      accelerator,
+    });
     const spec: LaunchSpec = {
       id: "vm-jailed",
       directory,
@@ -70,6 +75,7 @@ describe("Firecracker under its jailer", {
       disks: { base: file("base"), modules: file("modules"), state: join(directory, "state.ext4") },
       nested: false,
       diskRate: null,
+      netRate: null,
     };
     const user = jailUser(directory);
     /** Nothing runs, nothing is mounted, nothing is lent. */
@@ -263,6 +269,7 @@ describe("Firecracker under its jailer", {
       const it = bed(t);
       const driver = firecrackerDriver({
         program: renamed,
+        cache: home,
         jailer: jailer.program,
         accelerator: it.accelerator,
       });

@@ -148,6 +148,10 @@ kernel must find virtio devices by ACPI (Firecracker 1.8 or newer) or by its com
 \`banger vm stop\` does that; \`poweroff\` typed in the guest halts it, and the VM stays until \`banger vm stop\`. Virtualization inside
 the guest is not offered.
 
+Its network is a tap within its jail (docs/network.md): where none can be made (no bubblewrap, no \`/dev/net/tun\`, a jailer) VMs run
+without a network interface, and \`--nat\` takes QEMU. Metrics and balloon statistics are not asked for: what \`vm stats\` tells comes
+from the guest's agent and from the host.
+
 When banger runs as root, Firecracker is started by its jailer: \`jailer_bin\`, else \`jailer\` (or \`jailer-v…\`) beside Firecracker, else
 on PATH. It must be of the same release, and Firecracker's file name must contain "firecracker". Each VM's Firecracker then runs as a user
 of its own (from 1879048193 up, group 1879048192), in a root with nothing but what it boots from. \`banger doctor\` says in the driver's

@@ -45,10 +45,10 @@ export class DoubleHost {
     return onKvmHost(this.#folder, look);
   }
 
-  /** Writes the home's config.toml: the double, or another program, for Firecracker. */
-  configure(home: TestHome, program = this.#double.program): Promise<void> {
+  /** Writes the home's config.toml: the double, or another program, for Firecracker; and `more`. */
+  configure(home: TestHome, program = this.#double.program, more = ""): Promise<void> {
     const qemu = provingQemu(this.#folder);
-    return configureHome(home.path, `firecracker_bin = "${program}"\nqemu_bin = "${qemu}"\n`);
+    return configureHome(home.path, `firecracker_bin = "${program}"\nqemu_bin = "${qemu}"\n${more}`);
   }
 
   /** A command on the host with KVM; a daemon that it starts is there, too. */

@@ -36,5 +36,8 @@ async function doubleDriver(home: TestHome): Promise<{ title: string; driver: Dr
   const { program, path } = await installDouble(folder, { guest: "qemu" });
   process.env.PATH = `${path}:${process.env.PATH}`;
   const accelerator = async () => ({ accelerator: "kvm", why: "the double needs none" }) as const;
-  return { title: "firecracker-double", driver: firecrackerDriver({ program, accelerator }) };
+  return {
+    title: "firecracker-double",
+    driver: firecrackerDriver({ program, cache: join(home.path, ".cache/banger"), accelerator }),
+  };
 }

@@ -5,8 +5,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** `usable`: the device opens, a backend is loaded. `denied`: it may not be opened. `bare`: nothing drives it. */
-export type KvmLook = "usable" | "denied" | "bare";
+/**
+ * `usable`: the device opens, a backend is loaded. `denied`: it may not be opened. `bare`: nothing drives it.
+ * `tunless`: usable, but there is no /dev/net/tun.
+ */
+export type KvmLook = "usable" | "denied" | "bare" | "tunless";
 
 /** Mounts can be made by root alone. */
 export const kvmHostMissing = process.getuid?.() === 0 ? false : "namespaces for another /dev/kvm need root";
@@ -20,7 +23,7 @@ mount -t tmpfs banger-test /sys/module
 mount -t tmpfs banger-test "$at/dev"
 for entry in /dev/*; do
   new=$at/dev/\${entry##*/}
-  if [ "$entry" = /dev/kvm ]; then continue
+  if [ "$entry" = /dev/kvm ] || [ "$look/$entry" = tunless//dev/net ]; then continue
   elif [ -h "$entry" ]; then cp -P "$entry" "$new"
   elif [ -d "$entry" ]; then mkdir "$new"; mount --rbind "$entry" "$new"
   else : > "$new"; mount --bind "$entry" "$new"

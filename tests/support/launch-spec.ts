@@ -46,6 +46,7 @@ export async function launchSpec(
     },
     nested: false,
     diskRate: null,
+    netRate: null,
     ...rest,
   };
 }

@@ -1,4 +1,7 @@
-/** `--nat`: what a guest reaches and what it does not, with real packets, to servers in a network namespace. */
+/**
+ * `--nat`: what a guest reaches and what it does not, with real packets, to servers in a network namespace; on QEMU, and on
+ * Firecracker's double, whose guest has the tap that a Firecracker would be given.
+ */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -10,9 +13,11 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import type { Sandbox } from "../../src/sdk/index.ts";
+import type { CreateOptions, Sandbox } from "../../src/sdk/index.ts";
 import { configureHome } from "../support/command.ts";
+import { DoubleHost } from "../support/double-host.ts";
 import { makeHome } from "../support/home.ts";
+import { kvmHostMissing } from "../support/kvm-host.ts";
 import { makeOrdinaryUser, ordinaryUserMissing } from "../support/ordinary-user.ts";
 import { type OtherMachine, otherMachineMissing, startOtherMachine } from "../support/other-machine.ts";
 
@@ -54,241 +59,271 @@ const CRAFT = `
     }
   }`;
 
-describe("outbound network", { skip: await otherMachineMissing() }, async () => {
-  const home = await makeHome();
-  let other: OtherMachine;
-  let vm: Sandbox;
-  before(async () => {
-    other = await startOtherMachine();
-    vm = (await (await home.connect()).create({ name: "plain", memoryMib: 512 })).keep();
-  });
-  after(() => other.remove());
+const host = await DoubleHost.make({ guest: "qemu" });
+const home = await makeHome();
 
-  const fetch = (from: Sandbox, address = other.address, port = 7000, wait = 10) =>
-    from.exec(["perl", "-e", FETCH, address, String(port), "6", String(wait)]);
-  const craft = (from: Sandbox, port: number, pairs: readonly string[]) =>
-    from.exec(["perl", "-e", CRAFT, String(port), ...pairs]);
-  const guardOf = async ({ id }: Sandbox): Promise<number> =>
-    JSON.parse(await readFile(join(home.state, "vms", id, "nat.json"), "utf8")).pid;
-  const passtOf = async (of: Sandbox) =>
-    Number((await run("pgrep", ["-P", String(await guardOf(of))])).stdout);
+/** Writes config.toml, and begins a daemon where the driver works. */
+const settings = {
+  qemu: {
+    driver: "qemu",
+    configure: (more = "") => configureHome(home.path, more),
+    begin: () => home.run(["daemon", "start"]),
+    missing: false,
+  },
+  "Firecracker's double": {
+    driver: "firecracker",
+    configure: (more = "") => host.configure(home, undefined, more),
+    begin: () => host.run(home, ["daemon", "start"]),
+    missing: kvmHostMissing,
+  },
+} as const;
 
-  test("there is none by default: no address, no route, no resolver, nothing that carries it", async () => {
-    const { text } = await vm.exec([
-      "sh",
-      "-c",
-      "ip -o addr | grep -v ' lo '; ip route; ip -6 route; cat /etc/resolv.conf",
-    ]);
-    assert.equal(text.trim(), "");
-    await assert.rejects(guardOf(vm), { code: "ENOENT" });
-    assert.notEqual((await fetch(vm, other.address, 7000, 2)).exitCode, 0);
-  });
-
-  test("a running VM is given one: TCP byte for byte, and names", async () => {
-    await vm.set({ nat: true });
-    assert.equal((await fetch(vm)).text, "banger");
-    const size = 10 * MIB;
-    const { text } = await vm.exec([
-      "sh",
-      "-c",
-      'perl -e "$1" "$2" 7000 "$3" 10 | sha256sum',
-      "sh",
-      FETCH,
-      other.address,
-      String(size),
-    ]);
-    assert.equal(text.split(" ")[0], createHash("sha256").update(Buffer.alloc(size, "banger")).digest("hex"));
-    const resolvers = await vm.exec(["cat", "/etc/resolv.conf"]);
-    assert.match(resolvers.text, /^nameserver \d/);
-    const name = await vm.exec([
-      "sh",
-      "-c",
-      `echo nameserver ${other.address} >/etc/resolv.conf; getent ahostsv4 some.example`,
-    ]);
-    assert.equal(name.text.split(" ")[0], other.address);
-  });
-
-  test("no address of this host is reached, also with packets made by hand", async (t) => {
-    const reached: string[] = [];
-    const tcp = createServer((socket) => {
-      reached.push(`tcp from ${socket.remoteAddress}`);
-      socket.end();
-    }).listen(0, "0.0.0.0");
-    t.after(() => tcp.close());
-    await once(tcp, "listening");
-    const { port } = tcp.address() as { port: number };
-    const udp = createSocket("udp4", (_, from) => reached.push(`udp from ${from.address}`)).bind(
-      port,
-      "0.0.0.0",
-    );
-    t.after(() => udp.close());
-    await once(udp, "listening");
-    const own = Object.values(networkInterfaces())
-      .flatMap((list) => list ?? [])
-      .filter(({ family }) => family === "IPv4")
-      .map(({ address }) => address);
-    assert.ok(own.includes(other.host));
-    const hosts = [...own, "10.0.2.2", "10.0.2.3", "0.0.0.0", "127.1.2.3", "169.254.169.254"];
-    // Connected to as programs do: 127.0.0.0/8 and 0.0.0.0 are the guest itself then.
-    const answers = await Promise.all(hosts.map((address) => fetch(vm, address, port, 3)));
-    assert.deepEqual(
-      hosts.filter((_, at) => answers[at]?.exitCode === 0),
-      [],
-    );
-    const self = "10.0.2.15";
-    const pairs = [...hosts, "10.0.2.255", "255.255.255.255", "224.0.0.1"].flatMap((to) => [self, to]);
-    const strange = ["127.0.0.1", "0.0.0.0", "10.0.2.2", other.host].flatMap((from) => [from, "127.0.0.1"]);
-    assert.equal((await craft(vm, port, [...pairs, ...strange])).exitCode, 0);
-    // The same program does reach what may be reached; and what it sent before was dealt with before.
-    const asked = other.asked();
-    assert.equal((await craft(vm, 7000, [self, other.address])).exitCode, 0);
-    assert.equal(await asked, "tcp");
-    assert.equal((await fetch(vm)).text, "banger");
-    assert.deepEqual(reached, []);
-  });
-
-  test("two VMs have the same address and do not see each other; one made with --nat has it after a restart, too", async () => {
-    await using second = await (await home.connect()).create({ name: "second", memoryMib: 512, nat: true });
-    assert.equal((await fetch(second)).text, "banger");
-    const frames = async () => (await second.exec(["cat", "/sys/class/net/eth0/statistics/rx_packets"])).text;
-    const before = await frames();
-    await craft(vm, 7000, ["10.0.2.15", "10.0.2.15", "10.0.2.2", "10.0.2.15", "10.0.2.15", "10.0.2.255"]);
-    await vm.exec(["sh", "-c", "ip neigh flush all; ping -c1 -W1 10.0.2.9"]);
-    assert.equal((await fetch(vm)).text, "banger");
-    assert.equal(await frames(), before);
-    const guard = await guardOf(second);
-    await second.restart();
-    assert.notEqual(await guardOf(second), guard);
-    assert.equal((await fetch(second)).text, "banger");
-  });
-
-  test("default_dns is what a guest asks, from the next VM that is given a network on", async () => {
-    await configureHome(home.path, `default_dns = ["${other.address}"]\n`);
-    await vm.set({ nat: false });
-    await vm.set({ nat: true });
-    const script = "cat /etc/resolv.conf; getent ahostsv4 some.example";
-    const { text } = await vm.exec(["sh", "-c", script]);
-    assert.match(text, new RegExp(`^nameserver ${other.address}\n${other.address} `));
-    await configureHome(home.path);
-    await vm.restart();
-    const { text: again } = await vm.exec(["cat", "/etc/resolv.conf"]);
-    assert.doesNotMatch(again, new RegExp(other.address));
-  });
-
-  test("an ordinary user has the same", { skip: await ordinaryUserMissing() }, async () => {
-    const user = await makeOrdinaryUser();
-    try {
-      const made = await user.run(["vm", "run", "-d", "--nat", "--name", "own", "--memory", "512M"]);
-      assert.deepEqual([made.code, made.stdout], [0, "own\n"], made.stderr);
-      assert.doesNotMatch(made.stderr, /no outbound network|unconfined/);
-      const to = [FETCH, other.address, "7000", "6", "10"];
-      const inGuest = async () => (await user.run(["vm", "exec", "own", "--", "perl", "-e", ...to])).stdout;
-      assert.equal(await inGuest(), "banger");
-      assert.match((await user.run(["ps"])).stdout, /^own +running .* 10\.0\.2\.15 /m);
-      const { stdout } = await run("ps", ["-o", "comm=", "-u", String(user.uid)]);
-      for (const part of ["qemu-system-x86", "banger-agent", "passt"])
-        assert.ok(stdout.includes(part), `${part} is the user's own, not root's: ${stdout}`);
-      for (const state of ["off", "on"]) {
-        const set = await user.run(["vm", "set", "own", "--nat", state]);
-        assert.equal(set.code, 0, set.stderr);
-      }
-      assert.equal(await inGuest(), "banger");
-    } finally {
-      await user.remove();
-    }
-  });
-
-  test("a limit of its speed holds each way", async () => {
-    const netRate = { bytesPerSecond: 4 * MIB };
-    await using slow = await (await home.connect()).create({
-      name: "slow",
-      memoryMib: 512,
-      nat: true,
-      netRate,
+for (const [title, { driver, configure, begin, missing }] of Object.entries(settings)) {
+  describe(`outbound network on ${title}`, { skip: (await otherMachineMissing()) || missing }, async () => {
+    let other: OtherMachine;
+    let vm: Sandbox;
+    const create = async (options: Omit<CreateOptions, "driver" | "memoryMib">) =>
+      (await home.connect()).create({ ...options, driver, memoryMib: 512 });
+    before(async () => {
+      other = await startOtherMachine();
+      await configure();
+      assert.equal((await begin()).code, 0);
+      vm = (await create({ name: "plain" })).keep();
     });
-    const size = 8 * MIB;
-    const timed = async (from: Sandbox, program: string, port: number) => {
-      const begun = performance.now();
-      const { text } = await from.exec([
-        ...["sh", "-c", 'perl -e "$@" | tail -c 16', "sh"],
-        ...[program, other.address, String(port), String(size), "10"],
+    after(async () => {
+      await vm.delete();
+      await home.run(["daemon", "stop"]);
+      await other.remove();
+    });
+
+    const fetch = (from: Sandbox, address = other.address, port = 7000, wait = 10) =>
+      from.exec(["perl", "-e", FETCH, address, String(port), "6", String(wait)]);
+    const craft = (from: Sandbox, port: number, pairs: readonly string[]) =>
+      from.exec(["perl", "-e", CRAFT, String(port), ...pairs]);
+    const guardOf = async ({ id }: Sandbox): Promise<number> =>
+      JSON.parse(await readFile(join(home.state, "vms", id, "nat.json"), "utf8")).pid;
+    const passtOf = async (of: Sandbox) =>
+      Number((await run("pgrep", ["-P", String(await guardOf(of))])).stdout);
+
+    test("there is none by default: no address, no route, no resolver, nothing that carries it", async () => {
+      const { text } = await vm.exec([
+        "sh",
+        "-c",
+        "ip -o addr | grep -v ' lo '; ip route; ip -6 route; cat /etc/resolv.conf",
       ]);
-      return { text, ms: Math.round(performance.now() - begun) };
-    };
-    for (const [program, port, said] of [
-      [FETCH, 7000, /banger/],
-      [SEND, 7001, new RegExp(`^${size}$`)],
-    ] as const) {
-      const [limited, free] = [await timed(slow, program, port), await timed(vm, program, port)];
-      assert.match(limited.text, said);
-      assert.match(free.text, said);
-      assert.ok(limited.ms > 1500, `8 MiB at 4 MiB/s took ${limited.ms} ms`);
-      assert.ok(free.ms < limited.ms, `without a limit ${free.ms} ms, with one ${limited.ms} ms`);
-    }
-  });
+      assert.equal(text.trim(), "");
+      await assert.rejects(guardOf(vm), { code: "ENOENT" });
+      assert.notEqual((await fetch(vm, other.address, 7000, 2)).exitCode, 0);
+    });
 
-  test("it outlives a daemon that is killed", async () => {
-    const guard = await guardOf(vm);
-    await home.killDaemon();
-    vm = (await (await home.connect()).get("plain")).keep();
-    assert.equal(await guardOf(vm), guard);
-    assert.equal((await fetch(vm)).text, "banger");
-    assert.equal((await vm.refresh()).nat_problem, null);
-  });
+    test("a running VM is given one: TCP byte for byte, and names", async () => {
+      await vm.set({ nat: true });
+      assert.equal((await fetch(vm)).text, "banger");
+      const size = 10 * MIB;
+      const { text } = await vm.exec([
+        "sh",
+        "-c",
+        'perl -e "$1" "$2" 7000 "$3" 10 | sha256sum',
+        "sh",
+        FETCH,
+        other.address,
+        String(size),
+      ]);
+      assert.equal(
+        text.split(" ")[0],
+        createHash("sha256").update(Buffer.alloc(size, "banger")).digest("hex"),
+      );
+      const resolvers = await vm.exec(["cat", "/etc/resolv.conf"]);
+      assert.match(resolvers.text, /^nameserver \d/);
+      const name = await vm.exec([
+        "sh",
+        "-c",
+        `echo nameserver ${other.address} >/etc/resolv.conf; getent ahostsv4 some.example`,
+      ]);
+      assert.equal(name.text.split(" ")[0], other.address);
+    });
 
-  test("a fork has a way out of its own: both reach, and the copy's end leaves the VM's alone", async () => {
-    const addresses = "cat /sys/class/net/eth0/address; ip -4 -o addr show eth0; ip route";
-    const [copy] = await vm.fork({ name: "copy" });
-    assert.ok(copy);
-    // The same in every VM: they do not touch each other.
-    const [mine, theirs] = await Promise.all([vm, copy].map((it) => it.exec(["sh", "-c", addresses])));
-    assert.equal(theirs?.text, mine?.text);
-    assert.match(theirs?.text ?? "", /10\.0\.2\.15\/24/);
-    assert.notEqual(await guardOf(copy), await guardOf(vm));
-    assert.deepEqual(await Promise.all([vm, copy].map(async (it) => (await fetch(it)).text)), [
-      "banger",
-      "banger",
-    ]);
-    await copy.delete();
-    assert.equal((await fetch(vm)).text, "banger");
-  });
+    test("no address of this host is reached, also with packets made by hand", async (t) => {
+      const reached: string[] = [];
+      const tcp = createServer((socket) => {
+        reached.push(`tcp from ${socket.remoteAddress}`);
+        socket.end();
+      }).listen(0, "0.0.0.0");
+      t.after(() => tcp.close());
+      await once(tcp, "listening");
+      const { port } = tcp.address() as { port: number };
+      const udp = createSocket("udp4", (_, from) => reached.push(`udp from ${from.address}`)).bind(
+        port,
+        "0.0.0.0",
+      );
+      t.after(() => udp.close());
+      await once(udp, "listening");
+      const own = Object.values(networkInterfaces())
+        .flatMap((list) => list ?? [])
+        .filter(({ family }) => family === "IPv4")
+        .map(({ address }) => address);
+      assert.ok(own.includes(other.host));
+      const hosts = [...own, "10.0.2.2", "10.0.2.3", "0.0.0.0", "127.1.2.3", "169.254.169.254"];
+      // Connected to as programs do: 127.0.0.0/8 and 0.0.0.0 are the guest itself then.
+      const answers = await Promise.all(hosts.map((address) => fetch(vm, address, port, 3)));
+      assert.deepEqual(
+        hosts.filter((_, at) => answers[at]?.exitCode === 0),
+        [],
+      );
+      const self = "10.0.2.15";
+      const pairs = [...hosts, "10.0.2.255", "255.255.255.255", "224.0.0.1"].flatMap((to) => [self, to]);
+      const strange = ["127.0.0.1", "0.0.0.0", "10.0.2.2", other.host].flatMap((from) => [from, "127.0.0.1"]);
+      assert.equal((await craft(vm, port, [...pairs, ...strange])).exitCode, 0);
+      // The same program does reach what may be reached; and what it sent before was dealt with before.
+      const asked = other.asked();
+      assert.equal((await craft(vm, 7000, [self, other.address])).exitCode, 0);
+      assert.equal(await asked, "tcp");
+      assert.equal((await fetch(vm)).text, "banger");
+      assert.deepEqual(reached, []);
+    });
 
-  test("passt that is killed is started again; again and again is told", async () => {
-    for (let killed = 0; killed < 3; killed++) {
+    test("two VMs have the same address and do not see each other; one made with --nat has it after a restart, too", async () => {
+      await using second = await create({ name: "second", nat: true });
+      assert.equal((await fetch(second)).text, "banger");
+      const frames = async () =>
+        (await second.exec(["cat", "/sys/class/net/eth0/statistics/rx_packets"])).text;
+      const before = await frames();
+      await craft(vm, 7000, ["10.0.2.15", "10.0.2.15", "10.0.2.2", "10.0.2.15", "10.0.2.15", "10.0.2.255"]);
+      await vm.exec(["sh", "-c", "ip neigh flush all; ping -c1 -W1 10.0.2.9"]);
+      assert.equal((await fetch(vm)).text, "banger");
+      assert.equal(await frames(), before);
+      const guard = await guardOf(second);
+      await second.restart();
+      assert.notEqual(await guardOf(second), guard);
+      assert.equal((await fetch(second)).text, "banger");
+    });
+
+    test("default_dns is what a guest asks, from the next VM that is given a network on", async () => {
+      await configure(`default_dns = ["${other.address}"]\n`);
+      await vm.set({ nat: false });
+      await vm.set({ nat: true });
+      const script = "cat /etc/resolv.conf; getent ahostsv4 some.example";
+      const { text } = await vm.exec(["sh", "-c", script]);
+      assert.match(text, new RegExp(`^nameserver ${other.address}\n${other.address} `));
+      await configure();
+      await vm.restart();
+      const { text: again } = await vm.exec(["cat", "/etc/resolv.conf"]);
+      assert.doesNotMatch(again, new RegExp(other.address));
+    });
+
+    test("an ordinary user has the same", {
+      skip: driver === "qemu" ? await ordinaryUserMissing() : "the double needs root for its host",
+    }, async () => {
+      const user = await makeOrdinaryUser();
+      try {
+        const made = await user.run(["vm", "run", "-d", "--nat", "--name", "own", "--memory", "512M"]);
+        assert.deepEqual([made.code, made.stdout], [0, "own\n"], made.stderr);
+        assert.doesNotMatch(made.stderr, /no outbound network|unconfined/);
+        const to = [FETCH, other.address, "7000", "6", "10"];
+        const inGuest = async () => (await user.run(["vm", "exec", "own", "--", "perl", "-e", ...to])).stdout;
+        assert.equal(await inGuest(), "banger");
+        assert.match((await user.run(["ps"])).stdout, /^own +running .* 10\.0\.2\.15 /m);
+        const { stdout } = await run("ps", ["-o", "comm=", "-u", String(user.uid)]);
+        for (const part of ["qemu-system-x86", "banger-agent", "passt"])
+          assert.ok(stdout.includes(part), `${part} is the user's own, not root's: ${stdout}`);
+        for (const state of ["off", "on"]) {
+          const set = await user.run(["vm", "set", "own", "--nat", state]);
+          assert.equal(set.code, 0, set.stderr);
+        }
+        assert.equal(await inGuest(), "banger");
+      } finally {
+        await user.remove();
+      }
+    });
+
+    test("a limit of its speed holds each way", async () => {
+      const netRate = { bytesPerSecond: 4 * MIB };
+      await using slow = await create({ name: "slow", nat: true, netRate });
+      const size = 8 * MIB;
+      const timed = async (from: Sandbox, program: string, port: number) => {
+        const begun = performance.now();
+        const { text } = await from.exec([
+          ...["sh", "-c", 'perl -e "$@" | tail -c 16', "sh"],
+          ...[program, other.address, String(port), String(size), "10"],
+        ]);
+        return { text, ms: Math.round(performance.now() - begun) };
+      };
+      for (const [program, port, said] of [
+        [FETCH, 7000, /banger/],
+        [SEND, 7001, new RegExp(`^${size}$`)],
+      ] as const) {
+        const [limited, free] = [await timed(slow, program, port), await timed(vm, program, port)];
+        assert.match(limited.text, said);
+        assert.match(free.text, said);
+        assert.ok(limited.ms > 1500, `8 MiB at 4 MiB/s took ${limited.ms} ms`);
+        assert.ok(free.ms < limited.ms, `without a limit ${free.ms} ms, with one ${limited.ms} ms`);
+      }
+    });
+
+    test("it outlives a daemon that is killed", async () => {
+      const guard = await guardOf(vm);
+      await home.killDaemon();
+      assert.equal((await begin()).code, 0);
+      vm = (await (await home.connect()).get("plain")).keep();
+      assert.equal(await guardOf(vm), guard);
+      assert.equal((await fetch(vm)).text, "banger");
+      assert.equal((await vm.refresh()).nat_problem, null);
+    });
+
+    test("a fork has a way out of its own: both reach, and the copy's end leaves the VM's alone", async () => {
+      const addresses = "cat /sys/class/net/eth0/address; ip -4 -o addr show eth0; ip route";
+      const [copy] = await vm.fork({ name: "copy" });
+      assert.ok(copy);
+      // The same in every VM: they do not touch each other.
+      const [mine, theirs] = await Promise.all([vm, copy].map((it) => it.exec(["sh", "-c", addresses])));
+      assert.equal(theirs?.text, mine?.text);
+      assert.match(theirs?.text ?? "", /10\.0\.2\.15\/24/);
+      assert.notEqual(await guardOf(copy), await guardOf(vm));
+      assert.deepEqual(await Promise.all([vm, copy].map(async (it) => (await fetch(it)).text)), [
+        "banger",
+        "banger",
+      ]);
+      await copy.delete();
+      assert.equal((await fetch(vm)).text, "banger");
+    });
+
+    test("passt that is killed is started again; again and again is told", async () => {
+      for (let killed = 0; killed < 3; killed++) {
+        process.kill(await passtOf(vm), "SIGKILL");
+        assert.equal((await fetch(vm, other.address, 7000, 20)).text, "banger");
+      }
       process.kill(await passtOf(vm), "SIGKILL");
-      assert.equal((await fetch(vm, other.address, 7000, 20)).text, "banger");
-    }
-    process.kill(await passtOf(vm), "SIGKILL");
-    assert.notEqual((await fetch(vm, other.address, 7000, 3)).exitCode, 0);
-    assert.match((await vm.refresh()).nat_problem ?? "", /ended by itself/);
-    assert.match((await home.run(["vm", "show", "plain"])).stdout, /nat \(not working: /);
-  });
+      assert.notEqual((await fetch(vm, other.address, 7000, 3)).exitCode, 0);
+      assert.match((await vm.refresh()).nat_problem ?? "", /ended by itself/);
+      assert.match((await home.run(["vm", "show", "plain"])).stdout, /nat \(not working: /);
+    });
 
-  test("it is turned on again, and off: its connections end, nothing is left, nothing is reached", async () => {
-    const on = await home.run(["vm", "set", "plain", "--nat", "on"]);
-    assert.deepEqual([on.code, on.stderr], [0, ""]);
-    const off = await home.run(["vm", "set", "plain", "--nat", "off"]);
-    assert.equal(off.code, 0, off.stderr);
-    const on2 = await home.run(["vm", "set", "plain", "--nat", "on"]);
-    assert.equal(on2.code, 0, on2.stderr);
-    assert.equal((await fetch(vm)).text, "banger");
-    const passt = await passtOf(vm);
-    await vm.set({ nat: false });
-    await assert.rejects(guardOf(vm), { code: "ENOENT" });
-    // It was killed with its guard; tail ends when it has ended.
-    await run("tail", [`--pid=${passt}`, "-f", "/dev/null"], { timeout: 20_000 });
-    const { text } = await vm.exec([
-      "sh",
-      "-c",
-      "ip -4 -o addr | grep -v ' lo '; ip route; cat /etc/resolv.conf",
-    ]);
-    assert.equal(text.trim(), "");
-    // Whatever the guest's root sets up, there is nobody at the other end.
-    await vm.exec([
-      "sh",
-      "-c",
-      "ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2",
-    ]);
-    assert.notEqual((await fetch(vm, other.address, 7000, 2)).exitCode, 0);
+    test("it is turned on again, and off: its connections end, nothing is left, nothing is reached", async () => {
+      const on = await home.run(["vm", "set", "plain", "--nat", "on"]);
+      assert.deepEqual([on.code, on.stderr], [0, ""]);
+      const off = await home.run(["vm", "set", "plain", "--nat", "off"]);
+      assert.equal(off.code, 0, off.stderr);
+      const on2 = await home.run(["vm", "set", "plain", "--nat", "on"]);
+      assert.equal(on2.code, 0, on2.stderr);
+      assert.equal((await fetch(vm)).text, "banger");
+      const passt = await passtOf(vm);
+      await vm.set({ nat: false });
+      await assert.rejects(guardOf(vm), { code: "ENOENT" });
+      // It was killed with its guard; tail ends when it has ended.
+      await run("tail", [`--pid=${passt}`, "-f", "/dev/null"], { timeout: 20_000 });
+      const { text } = await vm.exec([
+        "sh",
+        "-c",
+        "ip -4 -o addr | grep -v ' lo '; ip route; cat /etc/resolv.conf",
+      ]);
+      assert.equal(text.trim(), "");
+      // Whatever the guest's root sets up, there is nobody at the other end.
+      await vm.exec([
+        "sh",
+        "-c",
+        "ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ip route add default via 10.0.2.2",
+      ]);
+      assert.notEqual((await fetch(vm, other.address, 7000, 2)).exitCode, 0);
+    });
   });
-});
+}

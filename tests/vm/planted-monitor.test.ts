@@ -55,7 +55,9 @@ describe("a program in a monitor's place", async () => {
       "read the daemon's memory": `exec 3<>/proc/${pid}/mem`,
       "signal the daemon": `kill -0 ${pid}`,
       "connect to a port of the host": `exec 3<>/dev/tcp/127.0.0.1/${port}`,
-      "have more than a loopback": `test "$(tail -n +3 /proc/net/dev | grep -vc '^ *lo:')" -gt 0`,
+      "have more than a loopback and the guest's tap": `test "$(tail -n +3 /proc/net/dev | grep -vcE '^ *(lo|tap0):')" -gt 0`,
+      "set its network up": "ip link set lo up",
+      "get at frames past the guard": "perl -e 'socket(my $s, 17, 3, 0x0300) or die'",
       "use a disk device or memory device of the host": "ls /dev/mem /dev/kmsg /dev/sda /dev/vda | grep -q .",
       "write among the host's programs": "touch /usr/bin/.banger-test && rm /usr/bin/.banger-test",
       "write beside its folder": `for at in '${home.path}' / /tmp /dev/shm; do [ "$at" = "$PWD" ] && continue; touch "$at/.banger-test" && rm "$at/.banger-test" && exit; done; false`,
@@ -98,13 +100,13 @@ describe("a program in a monitor's place", async () => {
   const cache = join(home.path, ".cache/banger");
   const drivers: Record<string, () => Driver> = {
     qemu: () => qemuDriver({ program: planted, cache, accelerator }),
-    firecracker: () => firecrackerDriver({ program: planted, accelerator }),
+    firecracker: () => firecrackerDriver({ program: planted, cache, accelerator }),
     jailer: () => {
       const path = mkdtempSync(join(home.path, "jailed-"));
       const program = join(path, "firecracker");
       copyFileSync(planted, program);
       installJailer({ program, path });
-      return firecrackerDriver({ program, owned: [home.state, cache], accelerator });
+      return firecrackerDriver({ program, cache, owned: [home.state, cache], accelerator });
     },
   };
   for (const [name, driver] of Object.entries(drivers)) {

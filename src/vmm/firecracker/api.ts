@@ -11,6 +11,11 @@ export interface TokenBucket {
   readonly refill_time: number;
 }
 
+export interface RateLimiter {
+  readonly bandwidth: TokenBucket;
+  readonly ops?: TokenBucket;
+}
+
 /** The body of each call. `{…}` in a path is the last part of the body's own id. */
 export interface Calls {
   "PUT /machine-config": {
@@ -29,12 +34,24 @@ export interface Calls {
     readonly is_root_device: boolean;
     readonly is_read_only: boolean;
     readonly cache_type: "Unsafe" | "Writeback";
-    readonly rate_limiter?: { readonly bandwidth: TokenBucket; readonly ops?: TokenBucket };
+    readonly rate_limiter?: RateLimiter;
   };
   "PATCH /drives/{drive_id}": {
     readonly drive_id: string;
     readonly path_on_host?: string;
-    readonly rate_limiter?: { readonly bandwidth: TokenBucket; readonly ops: TokenBucket };
+    readonly rate_limiter?: RateLimiter;
+  };
+  "PUT /network-interfaces/{iface_id}": {
+    readonly iface_id: string;
+    readonly host_dev_name: string;
+    readonly guest_mac: string;
+    readonly rx_rate_limiter?: RateLimiter;
+    readonly tx_rate_limiter?: RateLimiter;
+  };
+  "PATCH /network-interfaces/{iface_id}": {
+    readonly iface_id: string;
+    readonly rx_rate_limiter: RateLimiter;
+    readonly tx_rate_limiter: RateLimiter;
   };
   "PUT /vsock": { readonly guest_cid: number; readonly uds_path: string };
   "PUT /entropy": Record<never, never>;
@@ -67,6 +84,14 @@ const MEANING: Record<CallName, readonly [what: string, fix: string]> = {
   ],
   "PATCH /drives/{drive_id}": [
     "change the disk's size or speed",
+    "stop and start the VM; it then has what was set",
+  ],
+  "PUT /network-interfaces/{iface_id}": [
+    "attach the network interface",
+    "banger doctor checks the driver; --driver qemu needs no tap",
+  ],
+  "PATCH /network-interfaces/{iface_id}": [
+    "change the network's speed",
     "stop and start the VM; it then has what was set",
   ],
   "PUT /vsock": [

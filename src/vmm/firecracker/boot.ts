@@ -1,7 +1,8 @@
 /** The calls that bring a VM up, in order. Pure. Paths within the VM's folder are relative: Firecracker runs in it. */
 import type { RateLimit } from "../../core/rate-limit.ts";
 import type { LaunchSpec } from "../driver.ts";
-import type { Call, TokenBucket } from "./api.ts";
+import type { Call, RateLimiter, TokenBucket } from "./api.ts";
+import { TAP } from "./tap.ts";
 
 /** Names within the VM's folder. Relative, so that they fit into a socket's address, and into a snapshot of another VM. */
 export const FILES = {
@@ -9,6 +10,7 @@ export const FILES = {
   vsock: "vsock.sock",
   console: "console.fifo",
   log: "log.fifo",
+  net: "net.sock",
 } as const;
 
 /** Names of a saved state's files within its folder. */
@@ -16,6 +18,10 @@ export const SAVED = { devices: "firecracker.state", memory: "memory" } as const
 
 /** 0 to 2 are reserved; the number means nothing between a VM and its own Firecracker. */
 const GUEST_CID = 3;
+
+const INTERFACE = "net";
+/** The same as QEMU gives: no guest sees another one's. */
+const GUEST_MAC = "52:54:00:12:34:56";
 
 /** Where Firecracker sees what it boots from. */
 export interface SharedFiles {
@@ -26,10 +32,14 @@ export interface SharedFiles {
   readonly state: string;
 }
 
-/** Everything before the start. The guest finds its disks by their order: Firecracker gives them serials of its own. */
+/**
+ * Everything before the start. The guest finds its disks by their order: Firecracker gives them serials of its own.
+ * @param network whether there is a tap. Every VM gets an interface where there can be one: none can be added later
+ */
 export function configuration(
-  spec: Pick<LaunchSpec, "vcpu" | "memoryMib" | "kernelArgs" | "diskRate">,
+  spec: Pick<LaunchSpec, "vcpu" | "memoryMib" | "kernelArgs" | "diskRate" | "netRate">,
   files: SharedFiles,
+  network: boolean,
 ): readonly Call[] {
   const disk = (id: string, path: string, writable = false): Call => ({
     name: "PUT /drives/{drive_id}",
@@ -60,13 +70,26 @@ export function configuration(
     disk("base", files.base),
     disk("state", files.state, true),
     ...(files.modules === null ? [] : [disk("modules", files.modules)]),
+    ...(network ? [interfaceCall(spec.netRate)] : []),
     { name: "PUT /vsock", body: { guest_cid: GUEST_CID, uds_path: FILES.vsock } },
     { name: "PUT /entropy", body: {} },
   ];
 }
 
+function interfaceCall(rate: RateLimit | null): Call {
+  return {
+    name: "PUT /network-interfaces/{iface_id}",
+    body: {
+      iface_id: INTERFACE,
+      host_dev_name: TAP,
+      guest_mac: GUEST_MAC,
+      ...(rate !== null && { rx_rate_limiter: limiter(rate), tx_rate_limiter: limiter(rate) }),
+    },
+  };
+}
+
 /** Buckets that hold a burst, by default a tenth of a second's worth as with QEMU, and are refilled at the rate. */
-function limiter({ bytesPerSecond, burstBytes, opsPerSecond }: RateLimit) {
+function limiter({ bytesPerSecond, burstBytes, opsPerSecond }: RateLimit): RateLimiter {
   const bucket = (perSecond: number, size: number): TokenBucket => ({
     size,
     refill_time: Math.max(1, Math.round((size * 1000) / perSecond)),
@@ -78,11 +101,25 @@ function limiter({ bytesPerSecond, burstBytes, opsPerSecond }: RateLimit) {
   };
 }
 
-/** After a state was loaded: it has the limit of who saved it. A bucket of nothing is no limit. */
-export function changedLimit(rate: RateLimit | null): Call {
+/** After a state was loaded: it has the limits of who saved it. A bucket of nothing is no limit. */
+export function changedLimits(
+  { diskRate, netRate }: Pick<LaunchSpec, "diskRate" | "netRate">,
+  network: boolean,
+): readonly Call[] {
   const none: TokenBucket = { size: 0, refill_time: 0 };
-  const rate_limiter = { bandwidth: none, ops: none, ...(rate && limiter(rate)) };
-  return { name: "PATCH /drives/{drive_id}", body: { drive_id: "state", rate_limiter } };
+  const changed = (rate: RateLimit | null) => ({ bandwidth: none, ops: none, ...(rate && limiter(rate)) });
+  const limits = { rx_rate_limiter: changed(netRate), tx_rate_limiter: changed(netRate) };
+  return [
+    { name: "PATCH /drives/{drive_id}", body: { drive_id: "state", rate_limiter: changed(diskRate) } },
+    ...(network
+      ? [
+          {
+            name: "PATCH /network-interfaces/{iface_id}",
+            body: { iface_id: INTERFACE, ...limits },
+          } as const,
+        ]
+      : []),
+  ];
 }
 
 export const START: Call = { name: "PUT /actions", body: { action_type: "InstanceStart" } };

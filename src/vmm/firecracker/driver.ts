@@ -6,25 +6,29 @@ import { makeFifos, writeFifo } from "../../host/fifo.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
 import type { AcceleratorChoice } from "../accelerator.ts";
 import { type Driver, type LaunchSpec, type Machine, sharedDisks } from "../driver.ts";
-import type { Jail } from "../jail/jail.ts";
 import { jailerJail } from "../jail/jailer.ts";
 import { monitorLimits } from "../jail/limits.ts";
-import { removeEndpoints, startMonitor } from "../monitor-process.ts";
+import { type MonitorCommand, removeEndpoints, startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
 import type { Call } from "./api.ts";
-import { changedLimit, configuration, FILES, SAVED, START } from "./boot.ts";
+import { changedLimits, configuration, FILES, SAVED, START } from "./boot.ts";
 import { chooseJailer } from "./jailer-program.ts";
 import { connectMachine, type FirecrackerMachine, findMachine } from "./machine.ts";
 import { findFirecracker, probeFirecracker } from "./probe.ts";
+import { TUN, tapCommand } from "./tap.ts";
 
 export interface FirecrackerSettings {
   /** `firecracker_bin` of config.toml. */
   readonly program: string | undefined;
   /** `jailer_bin`. */
   readonly jailer?: string | undefined;
+  /** banger's cache folder. */
+  readonly cache: string;
   /** banger's own folders: a jailer's monitor may be given what is in them. */
   readonly owned?: readonly string[];
   readonly accelerator: () => Promise<AcceleratorChoice>;
+  /** How long it may take to listen, in milliseconds; as every monitor by default. */
+  readonly patienceMs?: number;
 }
 
 /** What its API takes (`vcpu_count`). */
@@ -34,22 +38,22 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
   const { program, jailer, accelerator } = settings;
   const start = async (
     spec: LaunchSpec,
-    calls: readonly Call[],
+    calls: (network: boolean) => readonly Call[],
     readOnly: readonly string[],
     signal: AbortSignal,
   ) => {
     const found = await findFirecracker(program);
     if (found.path === null) throw unavailable(found.problem, found.fix);
-    const confined = await confinement(found.path, spec, settings);
-    return startFirecracker(found.path, spec, calls, { ...confined, readOnly }, signal);
+    const { network, ...how } = await confinement(found.path, spec, readOnly, settings, signal);
+    return startFirecracker(how, spec, calls(network), signal);
   };
   return {
     name: "firecracker",
     features: {
       emulation: false,
       nested: false,
-      nat: false,
-      netRate: false,
+      nat: true,
+      netRate: true,
       diskRate: true,
       growDisk: true,
       pause: true,
@@ -68,7 +72,7 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
       const state = relative(spec.directory, disks.state);
       const machine = await start(
         spec,
-        configuration(spec, { ...shared, state }),
+        (network) => configuration(spec, { ...shared, state }, network),
         Object.values(shared).filter((path) => path !== null),
         signal,
       );
@@ -85,7 +89,8 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
       };
       const entries = await readdir(folder, { withFileTypes: true });
       const saved = entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name));
-      return start(spec, [load, changedLimit(spec.diskRate)], [...sharedDisks(spec), ...saved], signal);
+      const calls = (network: boolean) => [load, ...changedLimits(spec, network)];
+      return start(spec, calls, [...sharedDisks(spec), ...saved], signal);
     },
     adopt: async (handle) => {
       if (!isAlive(handle)) return null;
@@ -97,34 +102,43 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
   };
 }
 
-interface Start {
-  /** Without it bubblewrap's. */
-  readonly jail?: Jail;
-  readonly args: readonly string[];
-  readonly readOnly: readonly string[];
-}
+/** What is started for Firecracker to run in the end; Firecracker's own options follow. */
+type Start = Pick<MonitorCommand, "jail" | "program" | "args" | "confinement" | "patienceMs">;
 
-/** The jailer, where one is used: it tells Firecracker its id itself. */
+/** The jailer, where one is used: it tells Firecracker its id itself. Else bubblewrap, in it who gives it a tap where one can be made. */
 async function confinement(
   program: string,
   { id, directory, disks }: LaunchSpec,
-  { jailer, owned = [] }: FirecrackerSettings,
-): Promise<Omit<Start, "readOnly">> {
+  readOnly: readonly string[],
+  { jailer, owned = [], cache, patienceMs }: FirecrackerSettings,
+  signal: AbortSignal,
+): Promise<Start & { readonly network: boolean }> {
+  const patience = patienceMs === undefined ? {} : { patienceMs };
+  const plain = { writable: directory, readOnly, devices: ["/dev/kvm"] };
   const choice = await chooseJailer(program, jailer);
   if (choice.jailer !== null) {
     const opens = [relative(directory, disks.state), FILES.log];
-    return { jail: jailerJail({ ...choice, id, opens, owned }), args: [] };
+    const jail = jailerJail({ ...choice, id, opens, owned });
+    return { ...patience, jail, program, args: [], confinement: plain, network: false };
   }
   if (choice.refusal) throw unavailable(choice.refusal.reason, choice.refusal.fix);
-  return { args: ["--id", id] };
+  const args = ["--id", id];
+  const tap = await tapCommand(cache, FILES.net, signal);
+  if (tap === null) return { ...patience, program, args, confinement: plain, network: false };
+  return {
+    ...patience,
+    program: tap.program,
+    args: [...tap.args, program, ...args],
+    confinement: { ...plain, readOnly: [...readOnly, program], devices: ["/dev/kvm", TUN] },
+    network: true,
+  };
 }
 
 /** Starts the process and makes the calls. @returns once all are answered; nothing is left when one is refused */
 async function startFirecracker(
-  program: string,
+  how: Start,
   spec: LaunchSpec,
   calls: readonly Call[],
-  { jail, args, readOnly }: Start,
   signal: AbortSignal,
 ): Promise<FirecrackerMachine> {
   const { directory, accelerator } = spec;
@@ -132,15 +146,14 @@ async function startFirecracker(
   await removeEndpoints(directory);
   await makeFifos([at(FILES.console), at(FILES.log)]);
   const console = await writeFifo(at(FILES.console));
+  const { jail } = how;
   const inside = jail && { inside: jail.inside(directory) };
   const handle = { driver: "firecracker", directory, accelerator, ...inside } as const;
   const command = {
+    ...how,
     title: "Firecracker",
-    program,
     // Its system call filter is on by default. "Info" is the level at which it tells that it ends, and why.
-    args: [...args, "--api-sock", FILES.api, "--level", "Info", "--log-path", FILES.log],
-    confinement: { writable: directory, readOnly, devices: ["/dev/kvm"] },
-    ...(jail && { jail }),
+    args: [...how.args, "--api-sock", FILES.api, "--level", "Info", "--log-path", FILES.log],
     limits: monitorLimits(spec),
     stdout: console.fd,
     background: spec.template === true,

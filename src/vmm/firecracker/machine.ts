@@ -79,9 +79,10 @@ export class FirecrackerMachine implements Machine {
     if (refused) throw refused.reason;
   }
 
-  async connectAgent(): Promise<Duplex> {
+  async connectAgent(signal?: AbortSignal): Promise<Duplex> {
     try {
-      return await connectGuest(join(insideOf(this.handle), FILES.vsock), this.#gone.signal);
+      const path = join(insideOf(this.handle), FILES.vsock);
+      return await connectGuest(path, this.#gone.signal, signal);
     } catch (error) {
       throw BangerError.of("guest_unreachable", { reason: (error as Error).message }, { cause: error });
     }

@@ -5,6 +5,7 @@ import type { DriverStatus } from "../driver.ts";
 import { usableBubblewrap } from "../jail/bubblewrap.ts";
 import { findProgram } from "../program.ts";
 import { chooseJailer } from "./jailer-program.ts";
+import { tapProblem } from "./tap.ts";
 
 const PROGRAM = "firecracker";
 /** The oldest whose API has everything that banger calls. */
@@ -49,15 +50,18 @@ export async function probeFirecracker(
   if (choice.accelerator !== "kvm")
     return refuse(`it needs KVM; here is ${choice.why}`, "use --driver qemu, which works without", false);
   const newer = older(TESTED, version);
+  const noNetwork = jail.jailer === null ? await tapProblem() : "its jailer makes no tap";
   const notes = [
     newer ? `; newer than ${TESTED}, which banger is tested with` : "",
     ...(jail.jailer === null ? await withoutJailer(jail.why) : [`; started by its jailer, ${jail.jailer}`]),
+    noNetwork === null ? "" : `; no --nat: ${noNetwork}`,
   ];
   return {
     usable: true,
     version: `Firecracker ${version}`,
     ...choice,
     why: choice.why + notes.join(""),
+    ...(noNetwork !== null && { lacks: { nat: noNetwork } }),
     ...(newer && { caution: `should it misbehave: Firecracker ${TESTED}, or --driver qemu` }),
   };
 }

@@ -18,12 +18,16 @@ const ANSWER_MS = 5000;
 
 /**
  * Connects to the agent, as soon as it listens.
- * @param path the vsock device's socket; @param gone ends the waiting. @throws Error
+ * @param path the vsock device's socket
+ * @param gone ends the waiting, and the connection
+ * @param patience ends the waiting alone
+ * @throws Error
  */
-export async function connectGuest(path: string, gone: AbortSignal): Promise<Socket> {
+export async function connectGuest(path: string, gone: AbortSignal, patience?: AbortSignal): Promise<Socket> {
   await using door = await listenForKnock(`${path}_${KNOCK_PORT}`);
+  const enough = patience ? AbortSignal.any([gone, patience]) : gone;
   for (;;) {
-    const knocked = door.next(gone);
+    const knocked = door.next(enough);
     knocked.catch(() => {}); // when the attempt succeeds nobody waits for it
     const socket = await attempt(path, gone);
     if (socket) return socket;

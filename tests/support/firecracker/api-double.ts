@@ -33,6 +33,7 @@ export class ApiDouble {
     machine: { vcpu_count: 1, mem_size_mib: 128, smt: false },
     boot: null,
     drives: [],
+    network: null,
     vsock: null,
   };
   #phase: Phase = "Not started";
@@ -126,6 +127,11 @@ export class ApiDouble {
         return;
       case "PATCH /drives/{drive_id}":
         return this.#changeDrive(as<"PATCH /drives/{drive_id}">());
+      case "PUT /network-interfaces/{iface_id}":
+        configured.network = as<"PUT /network-interfaces/{iface_id}">();
+        return mustBeTap(configured.network.host_dev_name);
+      case "PATCH /network-interfaces/{iface_id}":
+        return this.#changeNetwork(as<"PATCH /network-interfaces/{iface_id}">());
       case "PUT /vsock":
         configured.vsock = as<"PUT /vsock">();
         return this.#serveVsock(configured.vsock.uds_path);
@@ -146,6 +152,11 @@ export class ApiDouble {
     if (!this.#configured.drives.some((drive) => drive.drive_id === drive_id))
       throw new Fault(`Unable to patch the block device: Invalid block device ID: ${drive_id}`);
     if (path_on_host !== undefined) await this.#guest?.resized(drive_id);
+  }
+
+  #changeNetwork({ iface_id }: Calls["PATCH /network-interfaces/{iface_id}"]): void {
+    if (this.#configured.network?.iface_id !== iface_id)
+      throw new Fault(`Unable to patch the network device: Invalid network interface ID: ${iface_id}`);
   }
 
   async #start(): Promise<void> {
@@ -176,7 +187,8 @@ export class ApiDouble {
   }
 
   async #save({ snapshot_path, mem_file_path }: Calls["PUT /snapshot/create"]): Promise<void> {
-    await this.#guest?.save(mem_file_path);
+    if (this.#guest) await this.#guest.save(mem_file_path);
+    else writeFileSync(mem_file_path, "nothing\n", { mode: 0o600, flag: "wx" });
     const { boot } = this.#configured;
     // Firecracker has no further use of these; QEMU wants to see them again.
     if (boot && this.#settings.plan.guest === "qemu") {
@@ -200,6 +212,7 @@ export class ApiDouble {
     if (this.#configured.boot)
       this.#configured.boot = { ...this.#configured.boot, kernel_image_path, initrd_path };
     for (const drive of this.#configured.drives) mustExist("block device", drive.path_on_host);
+    if (this.#configured.network) mustBeTap(this.#configured.network.host_dev_name);
     this.#serveVsock(this.#configured.vsock?.uds_path ?? "");
     this.#guest = await this.#makeGuest(mem_backend.backend_path);
     this.#phase = "Paused";
@@ -244,3 +257,14 @@ function mustExist(what: string, path: string): void {
   if (!existsSync(path))
     throw new Fault(`Failed to open the ${what} file: No such file or directory (os error 2): ${path}`);
 }
+
+/** Firecracker opens it at once; this double leaves that to its guest. */
+function mustBeTap(name: string): void {
+  if (!networkInterfacesOfKernel().includes(name))
+    throw new Fault(`Open tap device failed: Couldn't open /dev/net/tun or create tap ${name}`);
+}
+
+const networkInterfacesOfKernel = () =>
+  readFileSync("/proc/net/dev", "latin1")
+    .split("\n")
+    .map((line) => line.split(":")[0]?.trim());

@@ -8,6 +8,7 @@ export interface Configured {
   boot: Calls["PUT /boot-source"] | null;
   /** In the order in which they were attached. */
   drives: Calls["PUT /drives/{drive_id}"][];
+  network: Calls["PUT /network-interfaces/{iface_id}"] | null;
   vsock: Calls["PUT /vsock"] | null;
 }
 

@@ -85,6 +85,7 @@ export const START = [
   "PUT /drives/base",
   "PUT /drives/state",
   "PUT /drives/modules",
+  "PUT /network-interfaces/net",
   "PUT /vsock",
   "PUT /entropy",
   "PUT /actions",

@@ -64,6 +64,24 @@ export const RULES: Record<CallName, Rule> = {
     phases: AFTER,
     body: object({ drive_id: text, path_on_host: text, rate_limiter: limiter }, "drive_id"),
   },
+  "PUT /network-interfaces/{iface_id}": {
+    phases: BEFORE,
+    body: object(
+      {
+        iface_id: text,
+        host_dev_name: text,
+        guest_mac: text,
+        rx_rate_limiter: limiter,
+        tx_rate_limiter: limiter,
+      },
+      "host_dev_name",
+      "iface_id",
+    ),
+  },
+  "PATCH /network-interfaces/{iface_id}": {
+    phases: AFTER,
+    body: object({ iface_id: text, rx_rate_limiter: limiter, tx_rate_limiter: limiter }, "iface_id"),
+  },
   "PUT /vsock": {
     phases: BEFORE,
     body: object({ guest_cid: { type: "integer", minimum: 3 }, uds_path: text }, "guest_cid", "uds_path"),

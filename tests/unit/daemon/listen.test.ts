@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -75,4 +76,21 @@ test("closing the server ends it", async (t) => {
   made.close();
   await once(made, "close");
   assert.equal(await connects(path), false);
+});
+
+/** Does what makes a listening socket in two steps, each when a line comes: between them a connection is refused. */
+const TWO_STEPS = `
+  use Socket;
+  socket(my $s, PF_UNIX, SOCK_STREAM, 0); bind($s, sockaddr_un($ARGV[0])); syswrite STDOUT, "bound\n";
+  <STDIN>; listen($s, 5); <STDIN>;`;
+
+test("a socket that is there but not listened on yet is waited for", async (t) => {
+  const path = join(temporaryFolder(t), "banger.sock");
+  const other = spawn("perl", ["-e", TWO_STEPS, path], { stdio: ["pipe", "pipe", "inherit"] });
+  t.after(() => other.stdin.end("\n"));
+  await once(other.stdout, "data");
+  const waiting = untilListening(path, 30_000);
+  await assert.rejects(connectUnix(path), { code: "ECONNREFUSED" });
+  other.stdin.write("\n");
+  await waiting;
 });

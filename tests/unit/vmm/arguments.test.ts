@@ -20,6 +20,7 @@ const SPEC: LaunchSpec = {
   },
   nested: false,
   diskRate: null,
+  netRate: null,
 };
 
 const qemu = (change: Partial<LaunchSpec> = {}, khz: number | null = null) =>
