@@ -52,7 +52,8 @@ export function qemuArguments(
       `cache=writeback,discard=unmap,detect-zeroes=unmap${throttling(spec.diskRate)}`,
     ),
     ...(spec.disks.modules === null ? [] : disk("modules", spec.disks.modules, "readonly=on")),
-    ...["-device", "virtio-rng-device", "-device", "virtio-serial-device"],
+    // A port for a console, which nothing uses, and the agent's. By default there are 31, whose 62 queues each boot would set up.
+    ...["-device", "virtio-rng-device", "-device", "virtio-serial-device,max_ports=2"],
     ...listener("agent", SOCKETS.agent),
     ...["-device", `virtserialport,chardev=agent,name=banger.agent,id=${AGENT_PORT}`],
     // Nobody connected: what the guest sends is lost. Who connects (src/network/nat.ts) carries the frames; QEMU itself stays in
