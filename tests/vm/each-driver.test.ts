@@ -6,11 +6,13 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { findTool } from "../../src/host/tools.ts";
 import type { Sandbox } from "../../src/sdk/index.ts";
 import { DoubleHost } from "../support/double-host.ts";
 import { recordedCalls, START } from "../support/firecracker/install.ts";
 import { makeHome } from "../support/home.ts";
 import { kvmHostMissing } from "../support/kvm-host.ts";
+import { ScriptedRegistry } from "../support/scripted-registry.ts";
 
 const MIB = 1024 * 1024;
 /** A snapshot, or a fork: a VM stands still while it is saved. */
@@ -192,10 +194,16 @@ for (const [title, { driver, begin }] of Object.entries(settings)) {
       assert.doesNotMatch(await readFile(join(folder, "vmm.log"), "utf8"), /answers wrongly/);
     });
 
-    test("is deleted, and a second one, run and removed at once, leaves nothing either", async () => {
+    test("is deleted; one of a registry's image, run and removed at once, leaves nothing either", async (t) => {
       assert.equal((await home.run(["vm", "delete", name])).code, 0);
-      const ran = await home.run(["vm", "run", "--rm", "--driver", driver, "--", "uname", "-s"]);
-      assert.deepEqual([ran.code, ran.stdout], [0, "Linux\n"], ran.stderr);
+      const busybox = await findTool("busybox");
+      if (!busybox) return t.skip("busybox is not installed");
+      await using registry = await ScriptedRegistry.start();
+      const program = { path: "busybox", content: await readFile(busybox), mode: 0o755 };
+      const config = { Entrypoint: ["/busybox", "sh", "-c"], Cmd: ["uname -s; id"], User: "4321:8765" };
+      const image = registry.image("one", [await registry.layerOf([program])], { config: { config } });
+      const ran = await home.run(["vm", "run", "--rm", "--driver", driver, "--image", image]);
+      assert.deepEqual([ran.code, ran.stdout], [0, "Linux\nuid=4321 gid=8765\n"], ran.stderr);
       assert.deepEqual(await (await home.connect()).list(), []);
     });
   });
