@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { driverLines } from "./suite-driver.ts";
 
 export const LAUNCHER = fileURLToPath(new URL("../../banger", import.meta.url));
 
@@ -30,13 +31,14 @@ export function homeEnvironment(home: string): NodeJS.ProcessEnv {
 
 /**
  * Writes a home's config.toml, with what nearly every test wants where `toml` does not say otherwise: VMs of debian-slim, since
- * the default image takes minutes to build, and no templates, which are made in the background and would slow down the rest.
+ * the default image takes minutes to build, no templates, which are made in the background and would slow down the rest, and
+ * the driver that the suite runs on.
  */
 export async function configureHome(home: string, toml = ""): Promise<void> {
   const folder = join(home, ".config/banger");
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const usual = ['default_image = "debian-slim"\n', "warm_cache = 0\n"];
-  const missing = usual.filter((line) => !toml.includes(line.split(" ")[0] ?? ""));
+  const usual = ['default_image = "debian-slim"\n', "warm_cache = 0\n", ...driverLines()];
+  const missing = usual.filter((line) => !toml.includes(`${line.split(" ")[0]} = `));
   await writeFile(join(folder, "config.toml"), missing.join("") + toml);
 }
 

@@ -8,6 +8,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { banger, configureHome, homeEnvironment, leftProcesses } from "./command.ts";
+import { chooseSuiteDriver } from "./suite-driver.ts";
 
 let seed = "";
 const kept = process.env.BANGER_TEST_SEED;
@@ -15,6 +16,7 @@ const kept = process.env.BANGER_TEST_SEED;
 export async function globalSetup(): Promise<void> {
   seed = kept ?? (await mkdtemp(join(tmpdir(), "banger-tests-")));
   const env = homeEnvironment(seed);
+  await chooseSuiteDriver(join(seed, ".cache/banger"));
   await configureHome(seed);
   for (const args of [
     ["kernel", "pull", "debian-cloud"],

@@ -54,14 +54,14 @@ export function onKvmHost(folder: string, look: KvmLook): string[] {
  * A QEMU for `qemu_bin` with which a kernel boots on that KVM: on a host that is itself virtual, banger wants to see that.
  * Everything else it does as the real one.
  */
-export function provingQemu(folder: string): string {
+export function provingQemu(folder: string, real = "qemu-system-x86_64"): string {
   const program = join(folder, "qemu-system-x86_64");
   writeFileSync(
     program,
     `#!/bin/sh
 case " $* " in
   *" -accel kvm "*) echo "VFS: Unable to mount root fs" ;;
-  *) exec qemu-system-x86_64 "$@" ;;
+  *) exec '${real}' "$@" ;;
 esac
 `,
     { mode: 0o755 },

@@ -2,7 +2,7 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Pids of the processes that work in the VM's folder: QEMU and, around it, the jail. */
+/** Pids of the processes that work in the VM's folder: the monitor and, around it, the jail. */
 export async function monitorsOf(state: string, id: string): Promise<number[]> {
   const folder = join(state, "vms", id);
   const found: number[] = [];
@@ -16,11 +16,11 @@ export async function monitorsOf(state: string, id: string): Promise<number[]> {
   return found;
 }
 
-/** Pid of QEMU itself, inside the jail. */
-export async function qemuOf(state: string, id: string): Promise<number> {
+/** Pid of the monitor itself, inside the jail; of Firecracker's double, its guest. */
+export async function monitorOf(state: string, id: string): Promise<number> {
   for (const pid of await monitorsOf(state, id)) {
     const name = await readFile(`/proc/${pid}/comm`, "latin1").catch(() => "");
-    if (name.startsWith("qemu-system")) return pid;
+    if (/^(qemu-system|firecracker)/.test(name)) return pid;
   }
-  throw new Error(`no QEMU works for ${id}`);
+  throw new Error(`no monitor works for ${id}`);
 }

@@ -20,7 +20,7 @@ import { describe, test } from "node:test";
 import { promisify } from "node:util";
 import { banger } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
-import { monitorsOf, qemuOf } from "../support/monitors.ts";
+import { monitorOf, monitorsOf } from "../support/monitors.ts";
 
 const execute = promisify(execFile);
 const asRoot = process.getuid?.() === 0 ? false : "needs root";
@@ -196,7 +196,7 @@ describe("trouble", async () => {
 /** QEMU of a VM that is just being started, as soon as it is there. */
 async function untilQemu(state: string, id: string): Promise<number> {
   for (;;) {
-    const pid = await qemuOf(state, id).catch(() => null);
+    const pid = await monitorOf(state, id).catch(() => null);
     if (pid !== null) return pid;
     await new Promise((resolve) => setImmediate(resolve));
   }

@@ -8,6 +8,7 @@ import { banger as runBanger } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
 import { redis, startRedis } from "../support/redis.ts";
 import { assertSound } from "../support/soundness.ts";
+import { suiteDriver } from "../support/suite-driver.ts";
 
 const SIZES = { vcpu: 1, memoryMib: 384, diskBytes: 1024 * 2 ** 20 };
 
@@ -99,7 +100,10 @@ describe("a VM with a database", async () => {
       ["box", null, box.info.image.name],
     );
     assert.ok(snapshot.size_bytes > 10 * 2 ** 20 && snapshot.size_bytes < 2 * 2 ** 30);
-    assert.match((await home.run(["vm", "snapshot", "list"])).stdout, /ready +box +memory .*qemu\//);
+    assert.match(
+      (await home.run(["vm", "snapshot", "list"])).stdout,
+      new RegExp(`ready +box +memory .*${suiteDriver()}/`),
+    );
     assert.match((await home.run(["vm", "snapshot", "show", "ready"])).stdout, /stood still +\d/);
 
     await assert.rejects(banger.restore("ready", { name: "box" }), { code: "vm_name_taken" });

@@ -44,8 +44,19 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
   ) => {
     const found = await findFirecracker(program);
     if (found.path === null) throw unavailable(found.problem, found.fix);
-    const { network, ...how } = await confinement(found.path, spec, readOnly, settings, signal);
-    return startFirecracker(how, spec, calls(network), signal);
+    const at = (name: string) => join(spec.directory, name);
+    await removeEndpoints(spec.directory);
+    const pipes = makeFifos([at(FILES.console), at(FILES.log)]); // by a program of its own: meanwhile the rest
+    pipes.catch(() => {}); // told below
+    try {
+      const { network, ...how } = await confinement(found.path, spec, readOnly, settings, signal);
+      await pipes;
+      return await startFirecracker(how, spec, calls(network), signal);
+    } catch (error) {
+      await pipes.catch(() => {});
+      await removeEndpoints(spec.directory);
+      throw error;
+    }
   };
   return {
     name: "firecracker",
@@ -134,7 +145,7 @@ async function confinement(
   };
 }
 
-/** Starts the process and makes the calls. @returns once all are answered; nothing is left when one is refused */
+/** Starts the process, whose pipes are there, and makes the calls. @returns once all are answered; nothing is left when one is refused */
 async function startFirecracker(
   how: Start,
   spec: LaunchSpec,
@@ -142,10 +153,7 @@ async function startFirecracker(
   signal: AbortSignal,
 ): Promise<FirecrackerMachine> {
   const { directory, accelerator } = spec;
-  const at = (name: string) => join(directory, name);
-  await removeEndpoints(directory);
-  await makeFifos([at(FILES.console), at(FILES.log)]);
-  const console = await writeFifo(at(FILES.console));
+  const console = await writeFifo(join(directory, FILES.console));
   const { jail } = how;
   const inside = jail && { inside: jail.inside(directory) };
   const handle = { driver: "firecracker", directory, accelerator, ...inside } as const;
@@ -159,8 +167,7 @@ async function startFirecracker(
     background: spec.template === true,
   };
   const machine = await startMonitor(command, (process) => connectMachine({ ...handle, ...process }), signal)
-    .catch(async (error: unknown) => {
-      await removeEndpoints(directory);
+    .catch((error: unknown) => {
       throw jail && !signal.aborted ? jailerFailed(error as Error) : error;
     })
     .finally(() => console.close()); // at once: its end is how the end of all who hold it is seen

@@ -1,0 +1,30 @@
+/**
+ * `npm run test:double tests/vm/x.test.ts…`: runs test files as BANGER_TEST_FIRECRACKER does, on the double:
+ * for hosts where the real program or KVM is missing. It needs root, as every such host does that is made for tests.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { findTool } from "../../../src/host/tools.ts";
+import { tscFrequency } from "../../../src/vmm/qemu/arguments.ts";
+import { onKvmHost, provingQemu } from "../kvm-host.ts";
+import { installDouble } from "./install.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "banger-suite-"));
+try {
+  process.env.DOUBLE_TSC_KHZ ??= String(tscFrequency("", await readFile("/proc/cpuinfo", "latin1")) ?? "");
+  const { program, path } = await installDouble(folder, { guest: "qemu" });
+  provingQemu(path, (await findTool("qemu-system-x86_64")) ?? "qemu-system-x86_64");
+  const options = ["--test", "--test-concurrency=1", "--test-timeout=900000"];
+  const setup = "--test-global-setup=tests/support/global-setup.ts";
+  const node = [process.execPath, ...options, setup, ...process.argv.slice(2)];
+  const [command = "", ...args] = [...onKvmHost(folder, "usable"), ...node];
+  const env = { ...process.env, PATH: `${path}:${process.env.PATH}`, BANGER_TEST_FIRECRACKER: program };
+  const [code] = await once(spawn(command, args, { env, stdio: "inherit" }), "close");
+  process.exitCode = code ?? 1;
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
