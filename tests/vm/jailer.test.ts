@@ -6,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { type Checkpoint, JAIL_CHECKPOINTS } from "../../src/core/checkpoints.ts";
 import { usableGroups } from "../../src/host/control-groups.ts";
 import { findByUser, startTime } from "../../src/host/processes.ts";
+import type { Sandbox } from "../../src/sdk/index.ts";
 import { JAIL_GROUP, jailUser } from "../../src/vmm/jail/jail-user.ts";
 import { groupName } from "../../src/vmm/jail/limits.ts";
 import { DoubleHost } from "../support/double-host.ts";
@@ -19,6 +20,7 @@ const home = await makeHome();
 const vms = join(home.state, "vms");
 
 describe("a VM under the jailer", { skip: kvmHostMissing }, () => {
+  let vm: Sandbox;
   const create = [
     "vm",
     "create",
@@ -31,11 +33,62 @@ describe("a VM under the jailer", { skip: kvmHostMissing }, () => {
     "--vcpu",
     "1",
   ];
+  const say = async (of: Sandbox, script: string) => (await of.exec(["sh", "-c", script])).text.trim();
 
-  before(() => host.configure(home));
+  before(async () => {
+    await host.configure(home);
+    assert.equal((await host.run(home, ["daemon", "start"])).code, 0);
+  });
   after(() => home.run(["daemon", "stop"]));
 
+  test("is announced by doctor in the driver's line, made by the command line, and runs as a user of its own", async () => {
+    const doctor = await host.run(home, ["doctor"]);
+    assert.match(doctor.stdout, /firecracker\/kvm: .*started by its jailer, .*bin\/jailer/);
+    const made = await home.run([...create, "--name", "jailed"]);
+    assert.equal(made.code, 0, made.stderr);
+    vm = (await (await home.connect()).get("jailed")).keep();
+    const ran = await home.run(["vm", "exec", "jailed", "--", "sh", "-c", "hostname; exit 7"]);
+    assert.deepEqual([ran.code, ran.stdout], [7, "jailed\n"]);
+    const folder = join(vms, vm.id);
+    const monitor = findByUser(jailUser(folder));
+    assert.notDeepEqual(monitor, []);
+    for (const { pid } of monitor) {
+      const status = readFileSync(`/proc/${pid}/status`, "latin1");
+      for (const line of [/^Groups:\t ?$/m, /^CapEff:\t0+$/m, /^CapPrm:\t0+$/m, /^NoNewPrivs:\t1$/m])
+        assert.match(status, line);
+    }
+    assert.equal(statSync(join(folder, "state.ext4")).uid, jailUser(folder));
+    assert.ok((await vm.stats()).host_rss_bytes > 0);
+  });
+
+  test("is forked, grown, and found by a later daemon; each machine is of another user", async () => {
+    await say(vm, "echo then > /root/moment");
+    const forked = await home.run(["vm", "fork", "jailed", "--name", "copy"]);
+    assert.equal(forked.code, 0, forked.stderr);
+    await vm.set({ diskBytes: 320 * 1024 * 1024 });
+    await home.killDaemon();
+    assert.equal((await host.run(home, ["daemon", "start"])).code, 0);
+    const banger = await home.connect();
+    const copy = (await banger.get("copy")).keep();
+    vm = (await banger.get("jailed")).keep();
+    assert.deepEqual([await say(copy, "cat /root/moment; hostname"), copy.state], ["then\ncopy", "running"]);
+    assert.equal(await say(vm, "cat /root/moment"), "then");
+    assert.notDeepEqual(findByUser(jailUser(join(vms, copy.id))), []);
+    await copy.delete();
+  });
+
+  test("is stopped in order and started again; stopped and deleted it leaves nothing of the jail", async () => {
+    await vm.stop();
+    const folder = join(vms, vm.id);
+    assertNoJail(folder);
+    await vm.start();
+    assert.equal(await say(vm, "cat /root/moment"), "then");
+    await vm.delete();
+    assert.deepEqual(readdirSync(vms), []);
+  });
+
   test("whose daemon is killed at any step of its jail's making or removal leaves nothing for the next one", async () => {
+    await home.run(["daemon", "stop"]);
     const faults = new Faults(home, host.behind());
     await faults.connect();
     const group = await usableGroups();

@@ -7,7 +7,7 @@ import { readFifo } from "../../host/fifo.ts";
 import { killProcess, residentBytes, signalInnermost } from "../../host/processes.ts";
 import { connectForeign } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
-import { clearOutbox, emptyOutbox, inOutbox } from "../jail/jailer.ts";
+import { inOutbox, throughOutbox } from "../jail/jailer.ts";
 import { endStrayMonitor, lastWords, removeEndpoints } from "../monitor-process.ts";
 import { type Call, call, describe, drivePath } from "./api.ts";
 import { FILES, SAVED } from "./boot.ts";
@@ -125,13 +125,8 @@ export class FirecrackerMachine implements Machine {
       snapshot_path: at(SAVED.devices),
       mem_file_path: at(SAVED.memory),
     } as const;
-    try {
-      await this.calls([{ name: "PUT /snapshot/create", body }]);
-      if (inside) await emptyOutbox(directory, folder);
-    } catch (error) {
-      if (inside) await clearOutbox(directory).catch(() => {}); // gone with the machine
-      throw error;
-    }
+    const save = () => this.calls([{ name: "PUT /snapshot/create", body }]);
+    await (inside ? throughOutbox(directory, folder, save) : save());
     signal.throwIfAborted();
   }
 

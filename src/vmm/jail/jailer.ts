@@ -110,18 +110,27 @@ export async function leaveJail(folder: string): Promise<void> {
   await rm(base, { recursive: true, force: true });
 }
 
-/** Moves what the monitor wrote for us to a folder of ours; names are as the monitor chose them. */
-export async function emptyOutbox(folder: string, to: string): Promise<void> {
+/**
+ * Has the monitor write files to the outbox and moves them to a folder of ours; names are as the monitor chose them. What was
+ * written by a call that failed, or for a daemon that was killed, is removed.
+ */
+export async function throughOutbox(folder: string, to: string, write: () => Promise<void>): Promise<void> {
   const outbox = join(folder, JAIL, OUTBOX);
-  for (const name of await readdir(outbox)) {
-    await rename(join(outbox, name), join(to, name));
-    await lchown(join(to, name), uid(), gid());
+  await emptied(outbox);
+  try {
+    await write();
+    for (const name of await readdir(outbox)) {
+      await rename(join(outbox, name), join(to, name));
+      await lchown(join(to, name), uid(), gid());
+    }
+  } catch (error) {
+    await emptied(outbox).catch(() => {}); // gone with the machine
+    throw error;
   }
 }
 
-/** Removes what a failed writing left there. */
-export async function clearOutbox(folder: string): Promise<void> {
-  const outbox = join(folder, JAIL, OUTBOX);
+/** Files alone: in a folder of the monitor's it could lead us astray. */
+async function emptied(outbox: string): Promise<void> {
   for (const name of await readdir(outbox)) await unlink(join(outbox, name)).catch(() => {});
 }
 
