@@ -12,7 +12,7 @@ import { type MonitorCommand, removeEndpoints, startMonitor } from "../monitor-p
 import { rememberStatus } from "../remember-status.ts";
 import type { Call } from "./api.ts";
 import { changedLimits, configuration, FILES, SAVED, START } from "./boot.ts";
-import { chooseJailer } from "./jailer-program.ts";
+import { type JailerChoice, rememberJailer } from "./jailer-program.ts";
 import { connectMachine, type FirecrackerMachine, findMachine } from "./machine.ts";
 import { findFirecracker, probeFirecracker } from "./probe.ts";
 import { TUN, tapCommand } from "./tap.ts";
@@ -35,7 +35,8 @@ export interface FirecrackerSettings {
 const MAX_VCPU = 32;
 
 export function firecrackerDriver(settings: FirecrackerSettings): Driver {
-  const { program, jailer, accelerator } = settings;
+  const { program, accelerator } = settings;
+  const jailer = rememberJailer(settings.jailer);
   const start = async (
     spec: LaunchSpec,
     calls: (network: boolean) => readonly Call[],
@@ -49,7 +50,8 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
     const pipes = makeFifos([at(FILES.console), at(FILES.log)]); // by a program of its own: meanwhile the rest
     pipes.catch(() => {}); // told below
     try {
-      const { network, ...how } = await confinement(found.path, spec, readOnly, settings, signal);
+      const choice = await jailer(found.path);
+      const { network, ...how } = await confinement(found.path, choice, spec, readOnly, settings, signal);
       await pipes;
       return await startFirecracker(how, spec, calls(network), signal);
     } catch (error) {
@@ -119,14 +121,14 @@ type Start = Pick<MonitorCommand, "jail" | "program" | "args" | "confinement" | 
 /** The jailer, where one is used: it tells Firecracker its id itself. Else bubblewrap, in it who gives it a tap where one can be made. */
 async function confinement(
   program: string,
+  choice: JailerChoice,
   { id, directory, disks }: LaunchSpec,
   readOnly: readonly string[],
-  { jailer, owned = [], cache, patienceMs }: FirecrackerSettings,
+  { owned = [], cache, patienceMs }: FirecrackerSettings,
   signal: AbortSignal,
 ): Promise<Start & { readonly network: boolean }> {
   const patience = patienceMs === undefined ? {} : { patienceMs };
   const plain = { writable: directory, readOnly, devices: ["/dev/kvm"] };
-  const choice = await chooseJailer(program, jailer);
   if (choice.jailer !== null) {
     const opens = [relative(directory, disks.state), FILES.log];
     const jail = jailerJail({ ...choice, id, opens, owned });

@@ -37,6 +37,18 @@ export async function chooseJailer(
   return { jailer: null, why, refusal: { reason: why, fix } };
 }
 
+/** As `chooseJailer`, which starts programs, so that a choice is kept for each program; not what may be corrected meanwhile. */
+export function rememberJailer(
+  configured: string | undefined,
+): (firecracker: string) => Promise<JailerChoice> {
+  const chosen = new Map<string, JailerChoice>();
+  return async (firecracker) => {
+    const choice = chosen.get(firecracker) ?? (await chooseJailer(firecracker, configured));
+    if (choice.jailer !== null) chosen.set(firecracker, choice);
+    return choice;
+  };
+}
+
 /** Releases call the two `firecracker-v1.13.1-x86_64` and `jailer-v1.13.1-x86_64`. */
 async function findJailer(firecracker: string, configured: string | undefined): Promise<FoundProgram | null> {
   if (configured !== undefined) return findProgram("jailer", "jailer_bin", configured);

@@ -4,7 +4,7 @@ import type { AcceleratorChoice } from "../accelerator.ts";
 import type { DriverStatus } from "../driver.ts";
 import { usableBubblewrap } from "../jail/bubblewrap.ts";
 import { findProgram } from "../program.ts";
-import { chooseJailer } from "./jailer-program.ts";
+import type { JailerChoice } from "./jailer-program.ts";
 import { tapProblem } from "./tap.ts";
 
 const PROGRAM = "firecracker";
@@ -19,7 +19,7 @@ export const findFirecracker = (configured: string | undefined) =>
 
 export async function probeFirecracker(
   configured: string | undefined,
-  jailer: string | undefined,
+  jailer: (firecracker: string) => Promise<JailerChoice>,
   accelerator: () => Promise<AcceleratorChoice>,
 ): Promise<DriverStatus> {
   const refuse = (reason: string, fix: string, broken: boolean): DriverStatus => ({
@@ -44,7 +44,7 @@ export async function probeFirecracker(
     );
   if (older(version, OLDEST))
     return refuse(`Firecracker ${version} is too old, ${OLDEST} is needed`, REPLACE, true);
-  const jail = await chooseJailer(found.path, jailer);
+  const jail = await jailer(found.path);
   if (jail.jailer === null && jail.refusal) return refuse(jail.refusal.reason, jail.refusal.fix, true);
   const choice = await accelerator();
   if (choice.accelerator !== "kvm")
