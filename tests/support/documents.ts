@@ -157,6 +157,10 @@ on PATH. It must be of the same release, and Firecracker's file name must contai
 of its own (from 1879048193 up, group 1879048192), in a root with nothing but what it boots from. \`banger doctor\` says in the driver's
 line that the jailer is used, or why not; with \`jailer_bin\` set nothing starts without it. It is tested against a program that jails as
 the published jailer does; the real one has not been run in these tests.
+
+\`--nested\` gives the guest a processor with virtualization: without KVM an emulated AMD one, with KVM the host's own as far as its
+KVM lets guests have that. \`modprobe kvm_amd\` (or \`kvm_intel\`) in the guest then makes /dev/kvm, and banger in there runs its VMs
+with KVM once a kernel has booted with it. Without KVM below, everything in such a VM is emulated, and its VMs' exits twice.
 `;
 }
 

@@ -1,5 +1,6 @@
 /** Every driver, for tests of what all of them promise: QEMU, Firecracker where there is one, and the double that plays it. */
 
+import { readFileSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Driver, DriverStatus } from "../../src/vmm/driver.ts";
@@ -8,6 +9,8 @@ import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { tscFrequency } from "../../src/vmm/qemu/arguments.ts";
 import { installDouble } from "./firecracker/install.ts";
 import type { TestHome } from "./home.ts";
+
+const DOUBLE = "firecracker-double";
 
 export interface DriverUnderTest {
   /** A name for messages and files. */
@@ -22,8 +25,18 @@ export async function eachDriver(home: TestHome): Promise<DriverUnderTest[]> {
   const cache = join(home.path, ".cache/banger");
   const real = hostDrivers(cache, process.env.BANGER_TEST_FIRECRACKER).all();
   const all = [...real.map((driver) => ({ title: driver.name, driver })), await doubleDriver(home)];
-  return Promise.all(all.map(async (each) => ({ ...each, status: await each.driver.probe() })));
+  return Promise.all(all.map(async (each) => ({ ...each, status: await statusOf(each) })));
 }
+
+async function statusOf({ title, driver }: { title: string; driver: Driver }): Promise<DriverStatus> {
+  const reason = title === DOUBLE && doubleTooSlow();
+  return reason ? { usable: false, reason, fix: "", packages: [] } : driver.probe();
+}
+
+/** Why the double is of no use here, or false: its guest is always emulated, which an emulated host takes minutes for. */
+export const doubleTooSlow = (): string | false =>
+  /^model name\s*: QEMU TCG/m.test(readFileSync("/proc/cpuinfo", "latin1")) &&
+  "this host is emulated, and the double's guest would be once more";
 
 /** The host's own drivers, as the daemon has them before there is a kernel. */
 export const hostDrivers = (cache: string, firecracker_bin?: string) =>
@@ -37,7 +50,7 @@ async function doubleDriver(home: TestHome): Promise<{ title: string; driver: Dr
   process.env.PATH = `${path}:${process.env.PATH}`;
   const accelerator = async () => ({ accelerator: "kvm", why: "the double needs none" }) as const;
   return {
-    title: "firecracker-double",
+    title: DOUBLE,
     driver: firecrackerDriver({ program, cache: join(home.path, ".cache/banger"), accelerator }),
   };
 }

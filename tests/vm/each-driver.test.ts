@@ -9,6 +9,7 @@ import { after, before, describe, test } from "node:test";
 import { findTool } from "../../src/host/tools.ts";
 import type { Sandbox } from "../../src/sdk/index.ts";
 import { DoubleHost } from "../support/double-host.ts";
+import { doubleTooSlow } from "../support/each-driver.ts";
 import { recordedCalls, START } from "../support/firecracker/install.ts";
 import { makeHome } from "../support/home.ts";
 import { kvmHostMissing } from "../support/kvm-host.ts";
@@ -43,7 +44,7 @@ const settings = {
 
 function whyNot(title: string): string | false {
   if (title === "firecracker" && !real) return "no Firecracker: BANGER_TEST_FIRECRACKER=path names one";
-  return title === "the double" ? kvmHostMissing : false;
+  return title === "the double" ? kvmHostMissing || doubleTooSlow() : false;
 }
 
 for (const [title, { driver, begin }] of Object.entries(settings)) {

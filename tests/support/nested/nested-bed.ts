@@ -1,0 +1,155 @@
+/** The long nested bed: a VM of Debian with what banger and its tests need on a host, this repository, and the run's seed. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { mkdir } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import {
+  type GuestSession,
+  makeDirectory,
+  openGuest,
+  startProcess,
+  writeArchive,
+} from "../../../src/guest/index.ts";
+import { exists } from "../../../src/host/files.ts";
+import { buildImage } from "../../../src/images/build.ts";
+import { readRecipe } from "../../../src/images/recipe.ts";
+import type { Machine } from "../../../src/vmm/driver.ts";
+import { hostDrivers } from "../each-driver.ts";
+import type { TestHome } from "../home.ts";
+import { launchSpec, quietly } from "../launch-spec.ts";
+import { REPOSITORY } from "./bed.ts";
+
+const BOOT_MS = 300_000;
+const SIZE = { diskMib: 8192, memoryMib: 4096, vcpu: 2, nested: true };
+const RECIPES = fileURLToPath(new URL("../../nested/image", import.meta.url));
+/** What banger and its tests need; nothing of the development tools. */
+const PARTS = [
+  "banger",
+  "package.json",
+  "package-lock.json",
+  "src",
+  "guest",
+  "images",
+  "tests",
+  "node_modules",
+];
+const LEFT_OUT = [
+  "@biomejs",
+  "@typescript",
+  "@oxc-parser",
+  "@oxc-resolver",
+  "knip",
+  "typescript",
+  "dependency-cruiser",
+];
+/** What the first VM would otherwise have to obtain. Disk templates are sparse, and made faster than sent. */
+const SEEDED = [
+  ".cache/banger/agent",
+  ".cache/banger/initramfs",
+  ".cache/banger/node",
+  ".cache/banger/vmlinux",
+  ".config/banger",
+  ".local/state/banger/images",
+  ".local/state/banger/kernels",
+];
+/** A home there that tests take as their seed, too. */
+const SEED = "/srv/seed";
+
+export class NestedBed {
+  /** Where the Firecracker that was put in is. */
+  readonly firecracker: string | undefined;
+  readonly #machine: Machine;
+  readonly #session: GuestSession;
+
+  private constructor(machine: Machine, session: GuestSession, firecracker: string | undefined) {
+    this.#machine = machine;
+    this.#session = session;
+    this.firecracker = firecracker && `/opt/${basename(firecracker)}`;
+  }
+
+  /** @param firecracker a program of this host's to put in */
+  static async start(home: TestHome, firecracker: string | undefined): Promise<NestedBed> {
+    const seed = process.env.BANGER_TEST_SEED ?? assert.fail("run with npm run test:nested");
+    const base = await bedImage(seed);
+    const spec = await launchSpec(home, "vm-nested", "tcg", { base, ...SIZE });
+    const machine = await hostDrivers(home.path).byName("qemu").launch(spec, quietly.signal);
+    try {
+      machine.console.resume();
+      const signal = AbortSignal.timeout(BOOT_MS);
+      const bed = new NestedBed(
+        machine,
+        await openGuest(await machine.connectAgent(), { signal }),
+        firecracker,
+      );
+      await bed.#send(REPOSITORY, PARTS, REPOSITORY, LEFT_OUT);
+      await bed.#send(seed, SEEDED, SEED);
+      if (firecracker) await bed.#send(dirname(firecracker), [basename(firecracker)], "/opt");
+      await bed.shell("modprobe kvm_amd; test -c /dev/kvm");
+      return bed;
+    } catch (error) {
+      await machine.kill();
+      throw error;
+    }
+  }
+
+  /** Runs a script, see `run`. */
+  shell(script: string): Promise<string> {
+    return this.run(["/bin/sh", "-ec", script]);
+  }
+
+  /** Runs a command in the repository; what it says is passed on as it comes. @returns all that it said */
+  async run(argv: readonly string[]): Promise<string> {
+    const process = await startProcess(this.#session, { argv, env: this.#environment(), cwd: REPOSITORY });
+    const [said, complained] = await Promise.all([passOn(process.stdout), passOn(process.stderr)]);
+    const { code } = await process.exited;
+    assert.equal(code, 0, `${argv.join(" ")}: ${said}${complained}`);
+    return said + complained;
+  }
+
+  end(): Promise<void> {
+    return this.#machine.kill();
+  }
+
+  #environment(): Record<string, string> {
+    return {
+      HOME: SEED,
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      CI: "true",
+      BANGER_TEST_SEED: SEED,
+      ...(this.firecracker && { BANGER_TEST_FIRECRACKER: this.firecracker }),
+    };
+  }
+
+  async #send(
+    from: string,
+    names: readonly string[],
+    to: string,
+    without: readonly string[] = [],
+  ): Promise<void> {
+    const left = without.map((name) => `--exclude=node_modules/${name}`);
+    const tar = spawn("tar", ["-C", from, ...left, "-cf", "-", ...names], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await makeDirectory(this.#session, to, { parents: true });
+    await writeArchive(this.#session, to, tar.stdout).finally(() => tar.kill());
+  }
+}
+
+function passOn(stream: Readable): Promise<string> {
+  stream.on("data", (part: Buffer) => process.stdout.write(part));
+  return text(stream);
+}
+
+/** The bed's image, built once and kept beside the seed's others. */
+async function bedImage(seed: string): Promise<string> {
+  const recipe = (await readRecipe("nested-bed", RECIPES)) ?? assert.fail("the bed's recipe is gone");
+  const folder = join(seed, "nested-bed", recipe.digest);
+  const made = join(folder, "rootfs.squashfs");
+  if (await exists(made)) return made;
+  await mkdir(folder, { recursive: true });
+  await buildImage(recipe, folder, folder, quietly);
+  return made;
+}
