@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the generic kernel from Debian's kernel source package and the configuration beside this script.
+# Builds the generic kernel from Debian's kernel source package, with the patches and the configuration beside this script.
 #
 #   kernels/generic/build.sh [folder]        default: ./build
 #
@@ -19,7 +19,7 @@ fail() {
     exit 1
 }
 
-for tool in apt-get dpkg-deb make gcc flex bison bc lz4 xz; do
+for tool in apt-get dpkg-deb patch make gcc flex bison bc lz4 xz; do
     command -v "$tool" >/dev/null || missing="${missing:-} $tool"
 done
 [ -e /usr/include/gelf.h ] || missing="${missing:-} gelf.h"
@@ -33,10 +33,11 @@ set -- "$work/$source"_*.deb
 package=$1
 version=$(dpkg-deb --field "$package" Version)
 tree=$work/linux-$version
-if [ ! -d "$tree" ]; then
-    rm -rf "$tree.part"
+if ! cat "$here"/*.patch | cmp -s - "$tree/.patches"; then
+    rm -rf "$tree" "$tree.part"
     mkdir "$tree.part"
     dpkg-deb --fsys-tarfile "$package" | tar -xO "./usr/src/$source.tar.xz" | tar -xJ --strip-components=1 -C "$tree.part"
+    cat "$here"/*.patch | tee "$tree.part/.patches" | patch -s -p1 -d "$tree.part"
     mv "$tree.part" "$tree"
 fi
 
