@@ -7,8 +7,19 @@ export const FIRECRACKER = process.env.BANGER_TEST_FIRECRACKER;
 export const NO_FIRECRACKER = "no Firecracker: BANGER_TEST_FIRECRACKER=path names one";
 
 const USUAL = ["kvm-proof", "each-driver", "lifecycle", "pause", "snapshot"];
-/** They need a network, or programs that the bed does not have. */
-const ELSEWHERE = ["catalog", "golden", "image-kinds", "images", "kernels", "mise", "nat", "nested"];
+/** They need a network, programs that the bed does not have, or Firecracker's double, whose guest is emulated. */
+const ELSEWHERE = [
+  "catalog",
+  "faults-transfers",
+  "golden",
+  "image-kinds",
+  "images",
+  "jailer",
+  "kernels",
+  "mise",
+  "nat",
+  "nested",
+];
 
 /** BANGER_TEST_NESTED: names or paths of files, `all` that can run in the bed, or nothing for those about drivers. */
 export function chosenFiles(asked: string = process.env.BANGER_TEST_NESTED ?? ""): string[] {
