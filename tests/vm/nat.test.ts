@@ -82,6 +82,7 @@ for (const [title, { driver, configure, begin, missing }] of Object.entries(sett
   describe(`outbound network on ${title}`, { skip: (await otherMachineMissing()) || missing }, async () => {
     let other: OtherMachine;
     let vm: Sandbox;
+    const sameForAll = driver === "qemu" ? false : "the same code for every driver: tried with QEMU";
     const create = async (options: Omit<CreateOptions, "driver" | "memoryMib">) =>
       (await home.connect()).create({ ...options, driver, memoryMib: 512 });
     before(async () => {
@@ -198,7 +199,9 @@ for (const [title, { driver, configure, begin, missing }] of Object.entries(sett
       assert.equal((await fetch(second)).text, "banger");
     });
 
-    test("default_dns is what a guest asks, from the next VM that is given a network on", async () => {
+    test("default_dns is what a guest asks, from the next VM that is given a network on", {
+      skip: sameForAll,
+    }, async () => {
       await configure(`default_dns = ["${other.address}"]\n`);
       await vm.set({ nat: false });
       await vm.set({ nat: true });
@@ -287,7 +290,7 @@ for (const [title, { driver, configure, begin, missing }] of Object.entries(sett
       assert.equal((await fetch(vm)).text, "banger");
     });
 
-    test("passt that is killed is started again; again and again is told", async () => {
+    test("passt that is killed is started again; again and again is told", { skip: sameForAll }, async () => {
       for (let killed = 0; killed < 3; killed++) {
         process.kill(await passtOf(vm), "SIGKILL");
         assert.equal((await fetch(vm, other.address, 7000, 20)).text, "banger");
