@@ -142,10 +142,10 @@ static int configure_keys(struct fields fields, struct failure *f)
         return failure_errno(f, errno, "make (field authorized_keys)", "/root/.ssh");
     chmod("/root/.ssh", 0700);
     char *text = text_read(path);
-    text = text != NULL ? realloc(text, TEXT_MAX + MAX_PAYLOAD + 4) : NULL;
+    size_t len = text != NULL ? strlen(text) : 0;
+    text = text != NULL ? realloc(text, len + MAX_PAYLOAD + 4) : NULL;
     if (text == NULL)
         return failure_errno(f, ENOMEM, "write", path);
-    size_t len = strlen(text);
     bool changed = false;
     while (fields_next(&fields, &v) > 0) {
         if (v.tag != 4)

@@ -14,6 +14,7 @@
 #include "loop.h"
 #include "ops.h"
 #include "sink.h"
+#include "sshd.h"
 
 #define CONNECT_SECONDS 10
 #define LISTENERS_MAX 1024
@@ -26,6 +27,7 @@ struct connection {
     struct source src; /* from the guest's socket; while connecting, watched for writing */
     struct sink in;
     struct timer limit;
+    struct sshd_waiter server;
     bool connecting, try_ipv6;
     uint16_t port;
     char host[256];
@@ -34,6 +36,7 @@ struct connection {
 static void connection_free(struct connection *c)
 {
     timer_cancel(&c->limit);
+    sshd_wait_cancel(&c->server);
     c->in.stream = NULL;
     sink_close(&c->in);
     source_close(&c->src);
@@ -226,6 +229,14 @@ static void connect_timeout(struct timer *t)
     not_connected(c, ETIMEDOUT);
 }
 
+static void connect_now(struct sshd_waiter *w)
+{
+    struct connection *c = container_of(w, struct connection, server);
+    int err = begin(c);
+    if (err != 0)
+        not_connected(c, err);
+}
+
 void op_connect(struct stream *s, struct fields f)
 {
     uint64_t port = 0;
@@ -253,9 +264,8 @@ void op_connect(struct stream *s, struct fields f)
     s->ops = &connection_ops;
     s->ctx = c;
     timer_set(&c->limit, CONNECT_SECONDS * 1000000000ull, connect_timeout);
-    int err = begin(c);
-    if (err != 0)
-        not_connected(c, err);
+    if (!sshd_wanted(&c->server, connect_now)) /* on whatever port it listens */
+        connect_now(&c->server);
 }
 
 /* ---- listeners ---- */

@@ -17,6 +17,7 @@
 #include "agent.h"
 #include "job.h"
 #include "ops.h"
+#include "sshd.h"
 #include "textfile.h"
 
 #define MACHINE_ID "/etc/machine-id"
@@ -65,23 +66,6 @@ static int renew_machine_id(const char *id, struct failure *f)
 
 /* ---- ssh host keys ---- */
 
-/* sshd reads its keys when it starts and when it is told to; connections that are open stay. */
-static void reload_sshd(void)
-{
-    char path[64], exe[PATH_MAX];
-    char *text = text_read("/run/sshd.pid");
-    int pid = text != NULL ? atoi(text) : 0;
-    free(text);
-    if (pid <= 1)
-        return;
-    snprintf(path, sizeof path, "/proc/%d/exe", pid);
-    ssize_t n = readlink(path, exe, sizeof exe - 1);
-    exe[n > 0 ? n : 0] = 0;
-    const char *base = strrchr(exe, '/');
-    if (base != NULL && strncmp(base, "/sshd", 5) == 0)
-        kill(pid, SIGHUP);
-}
-
 /* Takes all host keys away but the ed25519 one, which is written over. Returns whether there was an ed25519 key (1), another one (2), or both (3). */
 static int remove_host_keys(void)
 {
@@ -114,7 +98,7 @@ static void host_keys_made(void *ctx, int status)
 {
     (void)ctx;
     if (status == 0)
-        reload_sshd();
+        sshd_renewed();
 }
 
 static int renew_host_keys(struct field private, struct field public, struct failure *f)
@@ -125,7 +109,7 @@ static int renew_host_keys(struct field private, struct field public, struct fai
     if (text_write(HOST_KEY, private.value, private.len, 0600, f) != 0 ||
         text_write(HOST_KEY ".pub", public.value, public.len, 0644, f) != 0)
         return -1;
-    reload_sshd();
+    sshd_renewed();
     if ((had & 2) != 0) /* RSA takes seconds: those of other kinds come later */
         job_start(make_host_keys, host_keys_made, NULL);
     return 0;

@@ -3,20 +3,21 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "fsops.h"
 
 /* A file that is there is written over where it lies: a new one costs several times as much, most of all in a machine that was
- * just restored. Returns whether it now is as wanted. */
+ * just restored. What it lets its owner do is the image's. Returns whether it now is as wanted. */
 static bool rewrite(const char *path, const void *content, size_t len, uint32_t mode)
 {
     struct stat st;
     int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return false;
-    bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && (st.st_mode & 07777) == mode && st.st_uid == 0 && st.st_gid == 0;
+    bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && ((st.st_mode ^ mode) & 07077) == 0 && st.st_uid == 0 && st.st_gid == 0;
     ok = ok && pwrite(fd, content, len, 0) == (ssize_t)len && (st.st_size == (off_t)len || ftruncate(fd, (off_t)len) == 0);
     close(fd);
     return ok;
@@ -43,13 +44,13 @@ int text_replace(const char *path, const void *content, size_t len, uint32_t mod
 
 char *text_read(const char *path)
 {
-    char *text = calloc(1, TEXT_MAX + 1);
-    int fd = text != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-    if (fd < 0)
-        return text;
+    static char text[TEXT_MAX + 1]; /* one of this size for each would have the kernel make and take back a mapping */
     size_t len = 0;
-    for (ssize_t n; len < TEXT_MAX && (n = read(fd, text + len, TEXT_MAX - len)) > 0;)
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    for (ssize_t n; fd >= 0 && len < TEXT_MAX && (n = read(fd, text + len, TEXT_MAX - len)) > 0;)
         len += (size_t)n;
-    close(fd);
-    return text;
+    if (fd >= 0)
+        close(fd);
+    text[len] = 0;
+    return strdup(text);
 }

@@ -7,9 +7,17 @@ import { join } from "node:path";
 import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
 import { copySparsely } from "../disk/state-disk.ts";
-import { type GuestSession, openGuest, startProcess, sync, waitSystem } from "../guest/index.ts";
+import {
+  failureStatus,
+  type GuestSession,
+  listFiles,
+  openGuest,
+  startProcess,
+  sync,
+  waitSystem,
+} from "../guest/index.ts";
 import type { Driver, LaunchSpec, Machine } from "../vmm/driver.ts";
-import { configureGuest } from "./configure.ts";
+import { configureGuest, type HostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { type Description, templateIn } from "./warm-templates.ts";
@@ -75,13 +83,28 @@ export async function buildTemplate(
   checkpoint("warm.complete");
 }
 
-/** What every command needs is read from the disk once: the loader, the library, a shell. An image may have none of them. */
-async function rehearse(session: GuestSession): Promise<void> {
+/**
+ * What every start does is done once: what it needs is in memory then, and its files are there. An image may have no programs.
+ * A renewal that would have the guest make further keys is not rehearsed: every copy would go on making the same ones.
+ */
+async function rehearse(session: GuestSession, host: HostIdentity): Promise<void> {
   for (const argv of [["true"], ["/bin/sh", "-c", ":"]])
     await startProcess(session, { argv }).then(
       ({ exited }) => exited,
       () => {},
     );
+  if (await hasOtherKeys(session)) return;
+  await configureGuest(session, { ...NOBODY, borrowed: true }, NOTHING, host);
+}
+
+async function hasOtherKeys(session: GuestSession): Promise<boolean> {
+  try {
+    for await (const { name } of listFiles(session, "/etc/ssh"))
+      if (/^ssh_host_(?!ed25519_key$).*_key$/.test(name)) return true;
+  } catch (error) {
+    if (failureStatus(error) !== "not_found") throw error;
+  }
+  return false;
 }
 
 async function settled(machine: Machine, publicKey: string | null, signal: AbortSignal): Promise<void> {
@@ -91,9 +114,10 @@ async function settled(machine: Machine, publicKey: string | null, signal: Abort
   const stop = () => session.close();
   signal.addEventListener("abort", stop, { once: true });
   try {
-    await configureGuest(session, NOBODY, NOTHING, { publicKey, gitConfig: null });
+    const host = { publicKey, gitConfig: null };
+    await configureGuest(session, NOBODY, NOTHING, host);
     await waitSystem(session, { timeoutMs: SETTLE_MS });
-    await rehearse(session);
+    await rehearse(session, host);
     await sync(session);
   } finally {
     signal.removeEventListener("abort", stop);

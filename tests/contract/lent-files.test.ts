@@ -9,7 +9,7 @@ import type { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import { startTime } from "../../src/host/processes.ts";
-import { openLentMemory } from "../../src/vmm/qemu/lent-memory.ts";
+import { openMemoryFile } from "../../src/vmm/qemu/memory-file.ts";
 import { agentBinary } from "../support/hosted-agent.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
@@ -88,11 +88,11 @@ test("memory that was lent is found with who has it, also later; elsewhere there
   };
   const wait = ["sh", "-c", "echo up; read line"];
   const borrower = await begin([agentBinary(), "--lend", state, memory, String(content.length), ...wait]);
-  const lent = await openLentMemory(borrower);
+  const lent = await openMemoryFile(borrower);
   assert.equal((await lent?.stat())?.size, content.length);
   await lent?.close();
-  assert.equal(await openLentMemory(await begin(wait)), null);
+  assert.equal(await openMemoryFile(await begin(wait)), null);
   const other = await begin(["sh", "-c", `exec 4<${memory}; echo up; read line`]);
-  assert.equal(await openLentMemory(other), null, "a file of the host's is not taken for it");
-  assert.equal(await openLentMemory({ ...borrower, pidStart: "1" }), null, "nor another process for it");
+  assert.equal(await openMemoryFile(other), null, "a file of the host's is not taken for it");
+  assert.equal(await openMemoryFile({ ...borrower, pidStart: "1" }), null, "nor another process for it");
 });

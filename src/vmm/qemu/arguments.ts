@@ -12,14 +12,17 @@ export const SOCKETS = {
 /** QEMU's id of the port that the agent opens. */
 export const AGENT_PORT = "agent-port";
 
-/** Where guest memory is: the monitor's own, a file in its folder, or what it inherited as a descriptor. */
-export type MemoryPlace = "own" | "folder" | "inherited";
+/** Where guest memory is: the monitor's own, a file without a name, one in its folder, or what it inherited as a descriptor. */
+export type MemoryPlace = "own" | "unnamed" | "folder" | "inherited";
 
 /** In the folder of a machine whose memory is to be kept as a template. */
 export const MEMORY_FILE = "memory";
 
 /** The descriptor that guest/lend.h passes on. */
-export const LENT = "/proc/self/fd/4";
+const LENT = "/proc/self/fd/4";
+
+/** What Linux calls guest memory that is a file without a name: of guest/lend.h, of QEMU's own making. */
+export const MEMORY_NAMES = ["/memfd:banger", "/memfd:memory-backend-memfd"];
 
 /** CONFIG_HZ of Debian's kernels: loops per jiffy follow from the frequency. */
 const KERNEL_HZ = 250;
@@ -77,6 +80,7 @@ function bootArguments(spec: LaunchSpec, tscKhz: number | null): string[] {
 function memoryBackend({ memoryMib }: LaunchSpec, place: MemoryPlace): string {
   const size = `id=ram,size=${memoryMib}M`;
   if (place === "own") return `memory-backend-ram,${size}`;
+  if (place === "unnamed") return `memory-backend-memfd,${size},share=on`;
   return `memory-backend-file,${size},share=on,mem-path=${place === "folder" ? MEMORY_FILE : LENT}`;
 }
 

@@ -5,16 +5,15 @@ import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { BangerError } from "../../core/errors.ts";
 import type { KillSignal } from "../../core/signals.ts";
-import { isAlive, killProcess, residentBytes, signalInnermost } from "../../host/processes.ts";
+import { killProcess, residentBytes, signalInnermost } from "../../host/processes.ts";
 import { connectForeign } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
 import { removeEndpoints } from "../monitor-process.ts";
 import { AGENT_PORT, MEMORY_FILE, type MemoryPlace, SOCKETS } from "./arguments.ts";
-import { openLentMemory } from "./lent-memory.ts";
+import { openMemoryFile } from "./memory-file.ts";
 import { Qmp } from "./qmp.ts";
 import { loadMachine, saveMachine } from "./state-file.ts";
 
-const QUIT_MS = 2000;
 /** A monitor greets at once, unless it hangs or is stopped. */
 const ANSWER_MS = 10_000;
 
@@ -78,12 +77,8 @@ export class QemuMachine implements Machine {
 
   async kill(): Promise<void> {
     this.#killed = true;
-    this.#qmp.execute("quit").catch(() => {});
-    const timer = setTimeout(() => killProcess(this.handle), QUIT_MS);
+    killProcess(this.handle); // its disks are files of the host's, which has all that it wrote: there is nothing to end in order
     await this.#gone;
-    clearTimeout(timer);
-    // Behind a jail the outer process ends just after QEMU; nobody needs it any more.
-    if (isAlive(this.handle)) killProcess(this.handle);
   }
 
   signal(signal: KillSignal): void {
@@ -104,7 +99,7 @@ export class QemuMachine implements Machine {
 
   async #save(folder: string, signal: AbortSignal): Promise<void> {
     const { directory } = this.handle;
-    const lent = this.#memory === "folder" ? null : await openLentMemory(this.handle);
+    const lent = this.#memory === "folder" ? null : await openMemoryFile(this.handle);
     try {
       const own = this.#memory === "folder" ? join(directory, MEMORY_FILE) : undefined;
       const memory = lent ? `/proc/${process.pid}/fd/${lent.fd}` : own;
