@@ -1,6 +1,8 @@
 /** Identifiers and names. */
-import { randomBytes, randomInt } from "node:crypto";
 import { BangerError } from "./errors.ts";
+
+// Not `import`: an ES import evaluates getters that load what nothing here needs, some milliseconds of every command.
+const { randomBytes, randomInt } = process.getBuiltinModule("node:crypto");
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford base 32: no look-alikes
 

@@ -1,8 +1,10 @@
 /** File helpers that keep promises across crashes. */
-import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { BangerError } from "../core/errors.ts";
+
+// Not `import`: an ES import evaluates getters that load what nothing here needs, some milliseconds of every command.
+const { randomBytes } = process.getBuiltinModule("node:crypto");
 
 /** Makes a private folder (0700) if it is missing, and checks that it is ours. @throws state_unreadable */
 export async function privateDirectory(path: string): Promise<string> {

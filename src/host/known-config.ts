@@ -2,15 +2,17 @@
  * What config.toml means, known from the last time: to check it anew takes a client 60 ms, nearly as long as all else that it does
  * before it asks for a VM. For clients alone; the daemon has what it needs for it loaded.
  */
-import { hash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import type { Config } from "../core/config.ts";
 import { VERSION } from "../core/version.ts";
 import { readConfigFile } from "./config-file.ts";
 import { exists, privateDirectory, replaceFile } from "./files.ts";
 import { configFile, type Paths } from "./paths.ts";
+
+// Not `import`: an ES import evaluates getters that load what nothing here needs, some milliseconds of every command.
+const { hash } = process.getBuiltinModule("node:crypto");
+const { isDeepStrictEqual } = process.getBuiltinModule("node:util");
 
 /** As `readConfig`: the same for the same text. @throws what `readConfig` throws */
 export async function knownConfig(paths: Paths): Promise<Config> {

@@ -1,5 +1,7 @@
 /** Aligned tables and field lists. */
-import { stripVTControlCharacters } from "node:util";
+
+// Not `import`: an ES import evaluates getters that load what nothing here needs, some milliseconds of every command.
+const { stripVTControlCharacters } = process.getBuiltinModule("node:util");
 
 const PLAIN = /^[ -~]*$/;
 const width = (text: string) => (PLAIN.test(text) ? text.length : [...stripVTControlCharacters(text)].length); // nearly every cell is plain
