@@ -3,6 +3,7 @@
  * one kernel, and has a VM of its own there, with KVM.
  */
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { describe, test } from "node:test";
 import { makeHome } from "../support/home.ts";
 import { packBed, REPOSITORY, TINY } from "../support/nested/bed.ts";
@@ -18,7 +19,7 @@ const DOCTOR = /^PASS\s+driver\s+qemu\/kvm: .*\(KVM, kvm_\w+\), proved by a boot
 
 /** `vm run` proves KVM by a boot first; doctor then tells of it. */
 const SCRIPT = `
-export HOME=/root CI=true PATH=/usr/sbin:/usr/bin
+export HOME=/root CI=true PATH='${dirname(process.execPath)}':/usr/sbin:/usr/bin
 modprobe kvm_amd || modprobe kvm_intel || exit 99
 cd '${REPOSITORY}'
 ./banger vm run --rm --image ${TINY} ${SMALL.join(" ")} -- uname -a

@@ -1,10 +1,10 @@
 /** The short nested bed: a root of this host's own programs with banger in it, and in banger's home what its first VM needs. */
 import assert from "node:assert/strict";
-import { cp, readFile } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { exists } from "../../../src/host/files.ts";
 import { run } from "../../../src/host/run.ts";
-import { banger, configureHome, homeEnvironment, LAUNCHER } from "../command.ts";
+import { banger, homeEnvironment, LAUNCHER } from "../command.ts";
 import { linkTree, type TestHome } from "../home.ts";
 import { ownFile, ownPrograms } from "./own-programs.ts";
 
@@ -58,7 +58,9 @@ async function putBanger(target: string): Promise<void> {
 
 async function putSupplies(home: TestHome, inner: string): Promise<void> {
   for (const part of SEEDED) await linkTree(join(home.path, part), join(inner, part));
-  await configureHome(inner, `default_image = "${TINY}"\n`);
+  // Its own, whichever driver the run's homes have: there is no other in it.
+  await mkdir(join(inner, ".config/banger"), { recursive: true, mode: 0o700 });
+  await writeFile(join(inner, ".config/banger/config.toml"), `default_image = "${TINY}"\nwarm_cache = 0\n`);
   const tiny = join(home.path, TINY);
   await ownPrograms(tiny, ["sh", "uname"]);
   const archive = await pack(tiny);
@@ -73,6 +75,6 @@ async function putSupplies(home: TestHome, inner: string): Promise<void> {
 
 async function pack(root: string): Promise<string> {
   const archive = `${root}.tar`;
-  await run("tar", ["-C", root, "-cf", archive, "."]);
+  await run("tar", ["-C", root, "--owner=0", "--group=0", "-cf", archive, "."]);
   return archive;
 }

@@ -1,7 +1,7 @@
 /** The long nested bed: a VM of Debian with what banger and its tests need on a host, this repository, and the run's seed. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdir } from "node:fs/promises";
+import { mkdir, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -72,6 +72,7 @@ export class NestedBed {
 
   /** @param firecracker a program of this host's to put in */
   static async start(home: TestHome, firecracker: string | undefined): Promise<NestedBed> {
+    const program = firecracker && (await realpath(firecracker));
     const seed = process.env.BANGER_TEST_SEED ?? assert.fail("run with npm run test:nested");
     const base = await bedImage(seed);
     const spec = await launchSpec(home, "vm-nested", "tcg", { base, ...SIZE });
@@ -79,14 +80,10 @@ export class NestedBed {
     try {
       machine.console.resume();
       const signal = AbortSignal.timeout(BOOT_MS);
-      const bed = new NestedBed(
-        machine,
-        await openGuest(await machine.connectAgent(), { signal }),
-        firecracker,
-      );
+      const bed = new NestedBed(machine, await openGuest(await machine.connectAgent(), { signal }), program);
       await bed.#send(REPOSITORY, PARTS, REPOSITORY, LEFT_OUT);
       await bed.#send(seed, SEEDED, SEED);
-      if (firecracker) await bed.#send(dirname(firecracker), [basename(firecracker)], "/opt");
+      if (program) await bed.#send(dirname(program), [basename(program)], "/opt");
       await bed.shell("modprobe kvm_amd; test -c /dev/kvm");
       return bed;
     } catch (error) {
