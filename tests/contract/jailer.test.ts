@@ -26,17 +26,17 @@ import { JAIL_GROUP, jailUser } from "../../src/vmm/jail/jail-user.ts";
 import { endStrayMonitor } from "../../src/vmm/monitor-process.ts";
 import { installDouble, installJailer } from "../support/firecracker/install.ts";
 import { agentBinary } from "../support/hosted-agent.ts";
+import { jailsMissing } from "../support/jails-missing.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 const signal = new AbortController().signal;
-const NOT_ROOT = process.getuid?.() === 0 ? false : "only root can jail";
 const home = mkdtempSync(join(tmpdir(), "banger-jailer-"));
 const double = await installDouble(home);
 const jailer = installJailer(double);
 after(() => rmSync(home, { recursive: true }));
 
 describe("Firecracker under its jailer", {
-  skip: process.getuid?.() === 0 ? false : "only root can jail",
+  skip: jailsMissing,
 }, () => {
   const agent = join(double.path, "agent");
   before(() => {
@@ -280,7 +280,7 @@ describe("Firecracker under its jailer", {
   });
 });
 
-describe("the jailer's double refuses what the jailer refuses:", { skip: NOT_ROOT }, () => {
+describe("the jailer's double refuses what the jailer refuses:", { skip: jailsMissing }, () => {
   const good = { id: "vm-1", "exec-file": double.program, uid: "1879048193", gid: "1879048192" };
   const cases: Record<string, readonly [Partial<typeof good> & { "chroot-base-dir"?: string }, RegExp]> = {
     "an id with other characters": [{ id: "vm_1" }, /Invalid char \(_\) at position 2/],

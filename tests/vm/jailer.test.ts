@@ -12,14 +12,16 @@ import { groupName } from "../../src/vmm/jail/limits.ts";
 import { DoubleHost } from "../support/double-host.ts";
 import { Faults } from "../support/faults.ts";
 import { makeHome } from "../support/home.ts";
+import { jailsMissing } from "../support/jails-missing.ts";
 import { kvmHostMissing } from "../support/kvm-host.ts";
 
 const host = await DoubleHost.make({ guest: "qemu" });
-if (!kvmHostMissing) host.installJailer();
+const missing = kvmHostMissing || jailsMissing;
+if (!missing) host.installJailer();
 const home = await makeHome();
 const vms = join(home.state, "vms");
 
-describe("a VM under the jailer", { skip: kvmHostMissing }, () => {
+describe("a VM under the jailer", { skip: missing }, () => {
   let vm: Sandbox;
   const create = [
     "vm",

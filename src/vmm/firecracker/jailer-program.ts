@@ -72,9 +72,7 @@ async function whatIsWrong(
   if (own === null || other === null || own !== other)
     return `${jailer} is ${own ?? "of no version that it tells"}, Firecracker is ${other ?? "of none"}; they must be of one release`;
   const forbidden = await jailsForbidden();
-  return forbidden === null
-    ? { version: own }
-    : `namespaces and mounts are not permitted here (${forbidden})`;
+  return forbidden === null ? { version: own } : `this host does not permit what it does (${forbidden})`;
 }
 
 async function versionOf(program: string): Promise<string | null> {

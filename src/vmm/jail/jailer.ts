@@ -137,13 +137,18 @@ async function emptied(outbox: string): Promise<void> {
 /** A path in the outbox as the monitor knows it. */
 export const inOutbox = (name: string): string => join(OUTBOX, name);
 
+/** What the jailer does that a container may not let root do: a device, and a user of a number that the container has not. */
+const TRY =
+  'mount -t tmpfs -o mode=700 banger-trial /tmp && mknod /tmp/null c 1 3 && chown "$1:$2" /tmp/null && : >/tmp/null';
+
 let trial: Promise<string | null> | undefined;
 
-/** Why no jailer can work on this host, or null when one can (tried once per process): some hosts forbid root, too, to mount. */
+/** Why no jailer can work on this host, or null when one can (tried once per process): there is a root that may not do all. */
 export function jailsForbidden(): Promise<string | null> {
   trial ??= (async () => {
     const [program, ...args] = namespaces(["bind", "/proc", "/proc"]);
-    return run(program, [...args, "/bin/sh", "-c", ":"]).then(
+    const user = [JAIL_GROUP + 1, JAIL_GROUP].map(String);
+    return run(program, [...args, "/bin/sh", "-c", TRY, "sh", ...user]).then(
       () => null,
       (error: Error & { lastLine?: string }) => error.lastLine ?? error.message,
     );
