@@ -8,9 +8,21 @@ import type { Banger, Vm } from "../../src/sdk/index.ts";
 import { leftProcesses } from "./command.ts";
 import type { TestHome } from "./home.ts";
 import { monitorsOf } from "./monitors.ts";
+import { onDouble } from "./suite-driver.ts";
 
-const SOCKETS = ["agent.sock", "console.sock", "net.sock", "qmp.sock"];
-const FILES = ["state.ext4", "console.log", "console.log.1", "vmm.log"];
+/** What a running monitor has in its folder; Firecracker's double has a QEMU in its, with sockets of its own. */
+const SOCKETS = {
+  qemu: ["agent.sock", "console.sock", "net.sock", "qmp.sock"],
+  firecracker: ["api.sock", "vsock.sock", "console.fifo", "log.fifo", "net.sock"],
+};
+const DOUBLES = [...SOCKETS.firecracker, ...SOCKETS.qemu];
+const FILES = [
+  "state.ext4",
+  "console.log",
+  "console.log.1",
+  "vmm.log",
+  ...(onDouble() ? ["double.calls", "qemu.log"] : []),
+];
 const run = promisify(execFile);
 
 /** Resolves when the operations under way have ended, however they did. */
@@ -54,7 +66,8 @@ async function assertVmSound(vm: Vm, home: TestHome): Promise<void> {
   const monitors = await monitorsOf(home.state, vm.id);
   assert.equal(monitors.length > 0, runs, `${vm.name} is ${vm.state} with ${monitors.length} processes`);
   const folder = join(home.state, "vms", vm.id);
-  const allowed = runs ? [...FILES, ...SOCKETS] : FILES;
+  const sockets = onDouble() ? DOUBLES : SOCKETS[vm.driver as keyof typeof SOCKETS];
+  const allowed = runs ? [...FILES, ...sockets] : FILES;
   assert.deepEqual(
     (await readdir(folder)).filter((name) => !allowed.includes(name)),
     [],

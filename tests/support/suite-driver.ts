@@ -20,6 +20,9 @@ export async function chooseSuiteDriver(cache: string): Promise<void> {
 
 export const suiteDriver = (): DriverName => (process.env[CHOSEN] === "firecracker" ? "firecracker" : "qemu");
 
+/** Whether that Firecracker is the double (run-suite.ts), which has files of its own. */
+export const onDouble = (): boolean => process.env.DOUBLE_SUITE !== undefined;
+
 /** For config.toml. */
 export const driverLines = (): string[] =>
   suiteDriver() === "qemu"

@@ -239,9 +239,11 @@ describe("a VM with a database", async () => {
       await file.write(Buffer.from([(byte[0] ?? 0) ^ 1]), 0, 1, at);
       await assert.rejects(banger.restore("ready"), { code: "snapshot_damaged", message: new RegExp(name) });
       await file.write(byte, 0, 1, at);
-      await file.truncate(size - 4096);
+      const tail = Buffer.alloc(Math.min(4096, size));
+      await file.read(tail, 0, tail.length, size - tail.length);
+      await file.truncate(size - tail.length);
       await assert.rejects(banger.restore("ready"), { code: "snapshot_damaged" });
-      await file.truncate(size);
+      await file.write(tail, 0, tail.length, size - tail.length);
       await file.close();
     }
     assert.equal((await banger.list()).length, 0);

@@ -22,7 +22,8 @@ try {
   const setup = "--test-global-setup=tests/support/global-setup.ts";
   const node = [process.execPath, ...options, setup, ...process.argv.slice(2)];
   const [command = "", ...args] = [...onKvmHost(folder, "usable"), ...node];
-  const env = { ...process.env, PATH: `${path}:${process.env.PATH}`, BANGER_TEST_FIRECRACKER: program };
+  const named = { BANGER_TEST_FIRECRACKER: program, DOUBLE_SUITE: "1" };
+  const env = { ...process.env, PATH: `${path}:${process.env.PATH}`, ...named };
   const [code] = await once(spawn(command, args, { env, stdio: "inherit" }), "close");
   process.exitCode = code ?? 1;
 } finally {
