@@ -155,7 +155,8 @@ from the guest's agent and from the host.
 When banger runs as root, Firecracker is started by its jailer: \`jailer_bin\`, else \`jailer\` (or \`jailer-v…\`) beside Firecracker, else
 on PATH. It must be of the same release, and Firecracker's file name must contain "firecracker". Each VM's Firecracker then runs as a user
 of its own (from 1879048193 up, group 1879048192), in a root with nothing but what it boots from. \`banger doctor\` says in the driver's
-line that the jailer is used, or why not; with \`jailer_bin\` set nothing starts without it. It is tested against a program that jails as
+line that the jailer is used, or why not; with \`jailer_bin\` set nothing starts without it. A root that may not make
+devices, as in many containers, has no jailer. A state that was saved with a network interface does not go on there. It is tested against a program that jails as
 the published jailer does; the real one has not been run in these tests.
 
 \`--nested\` gives the guest a processor with virtualization: without KVM an emulated AMD one, with KVM the host's own as far as its
