@@ -23,7 +23,7 @@ export interface DriverUnderTest {
 /** BANGER_TEST_FIRECRACKER names a real Firecracker. Changes this process's PATH, for the double's jail. */
 export async function eachDriver(home: TestHome): Promise<DriverUnderTest[]> {
   const cache = join(home.path, ".cache/banger");
-  const real = hostDrivers(cache, process.env.BANGER_TEST_FIRECRACKER).all();
+  const real = hostDrivers(cache, process.env.BANGER_TEST_FIRECRACKER, home.state).all();
   const all = [...real.map((driver) => ({ title: driver.name, driver })), await doubleDriver(home)];
   return Promise.all(all.map(async (each) => ({ ...each, status: await statusOf(each) })));
 }
@@ -39,8 +39,8 @@ export const doubleTooSlow = (): string | false =>
   "this host is emulated, and the double's guest would be once more";
 
 /** The host's own drivers, as the daemon has them before there is a kernel. */
-export const hostDrivers = (cache: string, firecracker_bin?: string) =>
-  makeDrivers({ firecracker_bin }, { cache, state: cache, anyKernel: async () => null, keep: false });
+export const hostDrivers = (cache: string, firecracker_bin?: string, state = cache) =>
+  makeDrivers({ firecracker_bin }, { cache, state, anyKernel: async () => null, keep: false });
 
 async function doubleDriver(home: TestHome): Promise<{ title: string; driver: Driver }> {
   const folder = join(home.path, "double");
