@@ -9,6 +9,8 @@ import { z } from "zod";
 import { privateDirectory, writeFileAtomic } from "../host/files.ts";
 import { ProcessError, run } from "../host/run.ts";
 import type { Accelerator } from "./driver.ts";
+import { emulatedClock } from "./qemu/arguments.ts";
+import { hostTscKhz } from "./qemu/host-clock.ts";
 
 export type Proof =
   | { readonly result: "boots" }
@@ -65,12 +67,13 @@ export async function tryBoot(
   limitMs: number = BOOT_MS,
 ): Promise<Exclude<Proof, { result: "untried" }>> {
   const late = AbortSignal.timeout(limitMs);
+  const clock = accelerator === "tcg" ? emulatedClock(await hostTscKhz()) : [];
   const args = [
     ...["-M", "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,x-option-roms=off"],
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-m", "256M"],
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
     ...["-accel", accelerator, "-cpu", accelerator === "kvm" ? "host" : "max"],
-    ...["-kernel", kernel, "-append", "console=ttyS0 quiet panic=-1 no_timer_check"],
+    ...["-kernel", kernel, "-append", ["console=ttyS0 quiet panic=-1 no_timer_check", ...clock].join(" ")],
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
   ];
   const outcome = await run(program, args, { signal: late }).catch((error: unknown) => error as Error);

@@ -95,19 +95,19 @@ function cpuModel(spec: LaunchSpec): string {
   return `max,-erms,${spec.nested ? "+svm,+npt" : "-svm"}`;
 }
 
+/** What an emulated guest's kernel would measure, see `qemuArguments`. */
+export const emulatedClock = (tscKhz: number | null): string[] =>
+  tscKhz === null ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${Math.round((tscKhz * 1000) / KERNEL_HZ)}`];
+
 export function kernelCommandLine(spec: LaunchSpec, tscKhz: number | null): string {
   const emulated = spec.accelerator === "tcg";
-  const clock =
-    emulated && tscKhz !== null
-      ? [`tsc_early_khz=${tscKhz}`, `lpj=${Math.round((tscKhz * 1000) / KERNEL_HZ)}`]
-      : [];
   return [
     "console=ttyS0",
     "quiet",
     "panic=-1",
     "no_timer_check",
     "cryptomgr.notests",
-    ...clock,
+    ...(emulated ? emulatedClock(tscKhz) : []),
     // Counting it makes the kernel change its code while programs use the network (docs/adr/0017).
     ...(emulated ? ["cgroup.memory=nosocket"] : []),
     ...spec.kernelArgs,

@@ -1,5 +1,4 @@
 /** The QEMU driver: launch, restore, adopt. */
-import { readFile } from "node:fs/promises";
 import { BangerError } from "../../core/errors.ts";
 import { silent } from "../../core/stage.ts";
 import { MIB } from "../../core/units.ts";
@@ -11,7 +10,8 @@ import { type Driver, type LaunchSpec, type Machine, type MachineHandle, sharedD
 import { monitorLimits } from "../jail/limits.ts";
 import { lastWords, removeEndpoints, startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
-import { kernelFile, type MemoryPlace, qemuArguments, tscFrequency } from "./arguments.ts";
+import { kernelFile, type MemoryPlace, qemuArguments } from "./arguments.ts";
+import { hostTscKhz } from "./host-clock.ts";
 import { connectMachine, type QemuMachine } from "./machine.ts";
 import { findQemu, probeQemu } from "./probe.ts";
 import { memoryFile, stateFile } from "./state-file.ts";
@@ -122,7 +122,7 @@ async function start(
   const command = {
     title: "QEMU",
     program: program.path,
-    args: [...qemuArguments(spec, await tscKhz(), memory), ...(lend ? RESTORE : [])],
+    args: [...qemuArguments(spec, await hostTscKhz(), memory), ...(lend ? RESTORE : [])],
     confinement: {
       writable: spec.directory,
       readOnly: [kernelFile(spec.kernel), spec.initramfs, ...sharedDisks(spec)],
@@ -142,12 +142,4 @@ async function adopt(handle: MachineHandle): Promise<Machine | null> {
     killProcess(handle); // alive, but nobody can control it any more
     return null;
   });
-}
-
-/** The host's time stamp counter frequency as far as the kernel tells it; null when it does not. */
-async function tscKhz(): Promise<number | null> {
-  const base = await readFile("/sys/devices/system/cpu/cpu0/cpufreq/base_frequency", "latin1").catch(
-    () => "",
-  );
-  return tscFrequency(base, await readFile("/proc/cpuinfo", "latin1"));
 }
