@@ -20,10 +20,11 @@ const DAY_MS = 86_400_000;
 const isLimit = ({ where }: PendingTimer) => where.includes("node:internal/abort_controller");
 
 /** Made by banger itself; those of libraries that do not repeat belong to connections, and end with them. */
-const isOurs = ({ where }: PendingTimer) =>
-  (
-    where.split("\n").find((line) => line.includes("file:") && !line.includes("timer-daemon.ts")) ?? ""
-  ).includes("/src/");
+const isOurs = ({ where }: PendingTimer) => {
+  const frames = where.split("\n").slice(1); // the first line is no frame
+  const maker = frames.find((line) => !line.includes("node:") && !line.includes("timer-daemon.ts"));
+  return maker?.includes("/src/") ?? false;
+};
 
 describe("a daemon with idle VMs", async () => {
   const home = await makeHome();
