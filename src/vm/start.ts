@@ -16,6 +16,7 @@ import type { VmContext } from "./context.ts";
 import { syncFiles } from "./file-sync.ts";
 import type { LiveVm } from "./live-vm.ts";
 import { startNetwork } from "./network.ts";
+import { rehearse } from "./rehearse.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { trustCertificates } from "./trust.ts";
 import { startWarm, wantedTemplate } from "./warm-start.ts";
@@ -145,6 +146,7 @@ async function becomeRunning(
   const { env } = await context.images.get(vm.imageDigest);
   const { identity, config, work } = start;
   const { borrowed, start: kind } = context.vms.get(vm.id) ?? vm;
+  if (kind !== "cold") void rehearse(session);
   await configureGuest(session, { ...vm, borrowed }, { env, resolvers: config.default_dns }, identity);
   const { certificates = [], problems = [] } = identity.trusted ?? {};
   for (const problem of problems) work.report.notice(`trust_host_ca: ${problem}`);

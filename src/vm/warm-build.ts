@@ -7,18 +7,11 @@ import { join } from "node:path";
 import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
 import { copySparsely } from "../disk/state-disk.ts";
-import {
-  failureStatus,
-  type GuestSession,
-  listFiles,
-  openGuest,
-  startProcess,
-  sync,
-  waitSystem,
-} from "../guest/index.ts";
+import { failureStatus, type GuestSession, listFiles, openGuest, sync, waitSystem } from "../guest/index.ts";
 import type { Driver, LaunchSpec, Machine } from "../vmm/driver.ts";
 import { configureGuest, type HostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
+import { rehearse } from "./rehearse.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { type Description, templateIn } from "./warm-templates.ts";
 
@@ -87,12 +80,9 @@ export async function buildTemplate(
  * What every start does is done once: what it needs is in memory then, and its files are there. An image may have no programs.
  * A renewal that would have the guest make further keys is not rehearsed: every copy would go on making the same ones.
  */
-async function rehearse(session: GuestSession, host: HostIdentity): Promise<void> {
-  for (const argv of [["true"], ["/bin/sh", "-c", ":"]])
-    await startProcess(session, { argv }).then(
-      ({ exited }) => exited,
-      () => {},
-    );
+async function rehearseStart(session: GuestSession, host: HostIdentity): Promise<void> {
+  await rehearse(session);
+  await rehearse(session, ["/bin/sh", "-c", ":"]);
   if (await hasOtherKeys(session)) return;
   await configureGuest(session, { ...NOBODY, borrowed: true }, NOTHING, host);
 }
@@ -117,7 +107,7 @@ async function settled(machine: Machine, publicKey: string | null, signal: Abort
     const host = { publicKey, gitConfig: null };
     await configureGuest(session, NOBODY, NOTHING, host);
     await waitSystem(session, { timeoutMs: SETTLE_MS });
-    await rehearse(session, host);
+    await rehearseStart(session, host);
     await sync(session);
   } finally {
     signal.removeEventListener("abort", stop);
