@@ -1,13 +1,18 @@
 import { Banger, type OperationEvent, type Sandbox } from "../../src/sdk/index.ts";
 import { median, ms, type Row, time } from "./measure.ts";
 import type { BenchHome } from "./setting.ts";
+import { withTemplate } from "./warm.ts";
 
 const N = 10;
 const TARGET_STILL = 0.4;
 const TARGET_READY = 1.3;
 
 /** A fork of a running VM against a warm start: how long the VM stands still, and when the copy has run its first command. */
-export async function benchForks(_: BenchHome): Promise<Row[]> {
+export function benchForks(home: BenchHome): Promise<Row[]> {
+  return withTemplate(home, measure);
+}
+
+async function measure(): Promise<Row[]> {
   using banger = await Banger.connect();
   const box = await banger.create({ name: "box", wait: "system", keep: true });
   const warm: number[] = [];
@@ -30,7 +35,7 @@ export async function benchForks(_: BenchHome): Promise<Row[]> {
       made.push(copy);
       await copy.exec(["true"]);
     });
-    // The first round makes the template, and warms both.
+    // The first round warms both.
     if (round > 0) {
       if (made[0]?.info.start !== "warm") throw new Error("there was no template to start from");
       warm.push(start);

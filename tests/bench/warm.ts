@@ -15,10 +15,21 @@ const TARGETS = { cold: 6, bare: 1.5, many: 1.3 };
 
 /** Starts from a template: against a boot, against QEMU by hand, many at once, and how soon commands are at full speed. */
 export async function benchWarm(home: BenchHome): Promise<Row[]> {
+  return withTemplate(home, async (template) => [
+    ...(await endToEnd(home, template)),
+    await many(home),
+    ...(await firstCommands()),
+  ]);
+}
+
+/** Has VMs start warm while `work` goes on. */
+export async function withTemplate<T>(
+  home: BenchHome,
+  work: (template: BareTemplate) => Promise<T>,
+): Promise<T> {
   await configureHome(home.path, 'warm_cache = "2G"\n');
   try {
-    const template = await untilTemplate(home);
-    return [...(await endToEnd(home, template)), await many(home), ...(await firstCommands())];
+    return await work(await untilTemplate(home));
   } finally {
     await configureHome(home.path);
   }
