@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { openGuest } from "../../src/guest/index.ts";
+import { resolvePaths } from "../../src/host/paths.ts";
+import { hostDrivers } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
+import { launchSpec, quietly } from "../support/launch-spec.ts";
+
+const BOOT_MS = 60_000;
 
 /** What kernels/generic/build.sh left: it is not built in tests. */
 const GENERIC = process.env.BANGER_TEST_GENERIC;
@@ -46,6 +52,23 @@ describe("kernels", async () => {
       (await banger.kernels.list()).map(({ name }) => name),
       ["debian-cloud"],
     );
+  });
+
+  test("a kernel boots as it came, too: what cannot be unpacked is, and a second attempt at a start", async (t) => {
+    const driver = hostDrivers(resolvePaths(home.env).cache).byName("qemu");
+    const status = await driver.probe();
+    if (!status.usable) return t.skip(status.reason);
+    const spec = await launchSpec(home, "vm-packed", status.accelerator);
+    const kernel = { image: spec.kernel.image, elf: { problem: "as it came" } };
+    const machine = await driver.launch({ ...spec, kernel }, quietly.signal);
+    try {
+      machine.console.resume();
+      const signal = AbortSignal.timeout(BOOT_MS);
+      const session = await openGuest(await machine.connectAgent(), { signal });
+      assert.ok(session.hello.bootId);
+    } finally {
+      await machine.kill();
+    }
   });
 
   test("the generic kernel boots without modules and has what systemd and Docker need", async (t) => {

@@ -123,9 +123,9 @@ test("sockets are relative to the VM's folder, so their length never matters", (
 test("with KVM the host's CPU, with TCG a whole one, nested only when asked", () => {
   assert.deepEqual(values(qemu({ accelerator: "kvm" }), "-cpu"), ["host"]);
   assert.deepEqual(values(qemu({ accelerator: "kvm" }), "-accel"), ["kvm"]);
-  assert.deepEqual(values(qemu(), "-cpu"), ["max,-erms,-svm"]);
+  assert.deepEqual(values(qemu(), "-cpu"), ["max,-erms,-la57,-svm"]);
   assert.deepEqual(values(qemu(), "-accel"), ["tcg,thread=multi"]);
-  assert.deepEqual(values(qemu({ nested: true }), "-cpu"), ["max,-erms,+svm,+npt"]);
+  assert.deepEqual(values(qemu({ nested: true }), "-cpu"), ["max,-erms,-la57,+svm,+npt"]);
 });
 
 test("the kernel is told the clock only where it would have to measure it under emulation", () => {
