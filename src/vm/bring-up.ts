@@ -23,6 +23,8 @@ const WATCHDOG_MS: Record<Accelerator, readonly [number, number]> = {
 export interface SavedMachine {
   readonly folder: string;
   readonly kind: Exclude<StartKind, "cold">;
+  /** Called once the machine has all that it needs of the folder. */
+  readonly onTaken?: () => void;
 }
 
 export interface BroughtUp {
@@ -75,12 +77,13 @@ export async function goOn(
   context: VmContext,
   driver: Driver,
   spec: LaunchSpec,
-  { folder, kind }: SavedMachine,
+  { folder, kind, onTaken }: SavedMachine,
   work: Work,
 ): Promise<BroughtUp> {
   const [limit] = WATCHDOG_MS[spec.accelerator];
   work.report.stage(kind === "warm" ? "starting warm" : "restoring", `${driver.name}/${spec.accelerator}`);
   const machine = await driver.restore(spec, folder, work.signal);
+  onTaken?.();
   const open = (live: LiveVm, signal: AbortSignal) => greet(live, signal, kind === "warm");
   const up = await untilHello(context, spec.id, machine, open, limit, work);
   if (up) return { ...up, attempts: 1 };

@@ -47,6 +47,8 @@ export interface Original {
   readonly origin: Origin;
   /** Saved memory; null: the copy boots. */
   readonly memory: string | null;
+  /** Called once the copy has what is in `memory`. */
+  readonly onTaken?: () => void;
   /** Makes the copy's disk. */
   readonly makeDisk: (file: string) => Promise<void>;
 }
@@ -55,7 +57,7 @@ export interface Original {
 export async function copyVm(
   context: VmContext,
   request: CopyRequest,
-  { blueprint, origin, memory, makeDisk }: Original,
+  { blueprint, origin, memory, onTaken, makeDisk }: Original,
   work: Work,
 ): Promise<VmRecord> {
   const { id, name = "", autoRemove, ttlMs, wait } = request;
@@ -82,12 +84,11 @@ export async function copyVm(
     );
     work.signal.throwIfAborted();
     undo.push(() => deleteVm(context, record, work));
-    await startVm(
-      context,
-      record,
-      { wait, cold: memory === null, ...(memory && { saved: { folder: memory, kind: "restored" } }) },
-      work,
-    );
+    const saved =
+      memory === null
+        ? undefined
+        : { folder: memory, kind: "restored" as const, ...(onTaken && { onTaken }) };
+    await startVm(context, record, { wait, cold: memory === null, ...(saved && { saved }) }, work);
     context.vms.update(id, { autoRemove });
     return record;
   } catch (error) {

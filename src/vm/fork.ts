@@ -56,6 +56,11 @@ async function copies(
 ): Promise<readonly VmRecord[]> {
   const origin = { kind: "vm", id: vm.id, name: vm.name } as const;
   const last = requests.at(-1);
+  let waiting = requests.length;
+  // While the guest is configured: some hundred megabytes take their time to go.
+  const onTaken = () => {
+    if (--waiting === 0) rm(memory, { recursive: true, force: true }).catch(() => {}); // tried again, and told, in the end
+  };
   const cloned = requests.slice(0, -1).map(() => Promise.withResolvers<void>());
   const results = await Promise.allSettled(
     requests.map((request, at) =>
@@ -66,6 +71,7 @@ async function copies(
           blueprint: vm,
           origin,
           memory,
+          onTaken,
           makeDisk: async (file) => {
             if (request === last) {
               await Promise.all(cloned.map(({ promise }) => promise));
