@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Checkpoint } from "../../src/core/checkpoints.ts";
+import { BangerError, type ErrorBody } from "../../src/core/errors.ts";
 import type { Banger, Sandbox } from "../../src/sdk/index.ts";
 import { LAUNCHER, runToEnd } from "./command.ts";
 import type { TestHome } from "./home.ts";
@@ -41,11 +42,12 @@ export class Faults {
     writeFileSync(join(this.#folder, PASSED), "");
   }
 
-  /** A client of the daemon with faults, which is started when none runs. */
+  /** A client of the daemon with faults, which is started when none runs. @throws daemon_start_failed */
   async connect(): Promise<Banger> {
     const [program = "", ...args] = [...this.#behind, process.execPath, START];
     const env = { ...this.#home.env, [FOLDER_VARIABLE]: this.#folder };
-    const { code, stderr } = await runToEnd(program, args, { env });
+    const { code, stdout, stderr } = await runToEnd(program, args, { env });
+    if (stdout !== "") throw BangerError.fromBody(JSON.parse(stdout) as ErrorBody, 500);
     assert.equal(code, 0, stderr);
     return this.#home.connect();
   }
