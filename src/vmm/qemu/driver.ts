@@ -49,9 +49,8 @@ export function qemuDriver({ program: configured, cache, accelerator }: QemuSett
     restore: async (spec, folder, signal) => {
       const apart = await exists(memoryFile(folder));
       const lend = await lending(cache, spec, folder, apart, signal);
-      return loaded(
-        await start(await program(), spec, { memory: apart ? "inherited" : "own", lend }, signal),
-      );
+      const memory = apart ? "inherited" : "own";
+      return loaded(start(await program(), spec, { memory, lend }, signal), signal);
     },
     adopt,
   };
@@ -66,21 +65,28 @@ function bootMemory({ template, accelerator }: LaunchSpec): MemoryPlace {
   return accelerator === "tcg" ? "unnamed" : "own";
 }
 
-async function loaded(machine: QemuMachine): Promise<Machine> {
+/** @throws driver_failed; no monitor is left then */
+async function loaded(starting: Promise<QemuMachine>, signal: AbortSignal): Promise<Machine> {
+  const machine = await starting.catch((error: Error) => {
+    throw signal.aborted || error instanceof BangerError ? error : unloadable(error.message, error);
+  });
   try {
     await machine.loadState();
     return machine;
   } catch (error) {
     await machine.kill();
     const said = await lastWords(machine.handle.directory);
-    if (!(error instanceof BangerError) || !said) throw error;
-    const fix = "a state can only be loaded by the QEMU version and with the sizes that it was saved with";
-    throw BangerError.of(
-      "driver_failed",
-      { driver: "QEMU", what: "load the saved state", reason: said, fix },
-      { cause: error },
-    );
+    throw error instanceof BangerError && said ? unloadable(said, error) : error;
   }
+}
+
+function unloadable(reason: string, cause: unknown): BangerError {
+  const fix = "a state can only be loaded by the QEMU version and with the sizes that it was saved with";
+  return BangerError.of(
+    "driver_failed",
+    { driver: "QEMU", what: "load the saved state", reason, fix },
+    { cause },
+  );
 }
 
 /** What a machine begins with. */
