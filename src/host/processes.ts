@@ -77,24 +77,25 @@ export function signalInnermost(
 }
 
 /** This user's processes that were started with a variable of that value in their environment. */
-export function findByEnvironment(name: string, value: string): { pid: number; pidStart: string }[] {
-  return readdirSync("/proc").flatMap((entry) => {
-    if (!/^\d+$/.test(entry)) return [];
-    const pidStart = startTime(Number(entry)); // before the look: what it then shows belongs to this very process
-    const environment = readOr(`/proc/${entry}/environ`, "");
-    return pidStart !== null && environment.split("\0").includes(`${name}=${value}`)
-      ? [{ pid: Number(entry), pidStart }]
-      : [];
-  });
+export function findByEnvironment(name: string, value: string): ProcessIdentity[] {
+  const entry = `${name}=${value}`;
+  return findProcesses((pid) => readOr(`/proc/${pid}/environ`, "").split("\0").includes(entry));
 }
 
 /** The processes of a user, whatever they have made of themselves: in all namespaces below this one. */
-export function findByUser(uid: number): { pid: number; pidStart: string }[] {
+export function findByUser(uid: number): ProcessIdentity[] {
+  return findProcesses((pid) => {
+    const owner = /^Uid:\t(\d+)\t/m.exec(readOr(`/proc/${pid}/status`, ""))?.[1];
+    return Number(owner) === uid;
+  });
+}
+
+function findProcesses(wanted: (pid: number) => boolean): ProcessIdentity[] {
   return readdirSync("/proc").flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return [];
-    const pidStart = startTime(Number(entry));
-    const owner = /^Uid:\t(\d+)\t/m.exec(readOr(`/proc/${entry}/status`, ""))?.[1];
-    return pidStart !== null && Number(owner) === uid ? [{ pid: Number(entry), pidStart }] : [];
+    const pid = Number(entry);
+    const pidStart = startTime(pid); // before the look: what it then shows belongs to this very process
+    return pidStart !== null && wanted(pid) ? [{ pid, pidStart }] : [];
   });
 }
 
