@@ -18,6 +18,7 @@ import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { endStrayMonitor } from "../../src/vmm/monitor-process.ts";
 import { leftProcesses } from "../support/command.ts";
 import { bodySchema, readDescription, resolved, wrongRequest } from "../support/firecracker/description.ts";
+import { hollowSpec } from "../support/firecracker/hollow-spec.ts";
 import { installDouble, recordedCalls, START } from "../support/firecracker/install.ts";
 import type { Plan, RecordedCall } from "../support/firecracker/plan.ts";
 import { RULES } from "../support/firecracker/rules.ts";
@@ -48,13 +49,11 @@ interface Bed {
 async function bed(t: TestContext, plan: Partial<Plan>, patienceMs?: number): Promise<Bed> {
   const folder = temporaryFolder(t);
   double.plan(plan);
-  const directory = join(folder, "vm");
-  mkdirSync(directory, { mode: 0o700 });
-  const file = (name: string, content = "") => {
-    writeFileSync(join(folder, name), content);
-    return join(folder, name);
+  const spec = {
+    ...hollowSpec(folder, "vm", "vm-double"),
+    kernelArgs: ["banger.init=/sbin/init"],
   };
-  writeFileSync(join(directory, "state.ext4"), "");
+  const { directory } = spec;
   const machines: Machine[] = [];
   t.after(async () => {
     for (const machine of machines) await machine.kill();
@@ -67,23 +66,7 @@ async function bed(t: TestContext, plan: Partial<Plan>, patienceMs?: number): Pr
       accelerator: async () => ({ accelerator: "kvm", why: "the double needs none" }),
       ...(patienceMs !== undefined && { patienceMs }),
     }),
-    spec: {
-      id: "vm-double",
-      directory,
-      vcpu: 2,
-      memoryMib: 512,
-      accelerator: "kvm",
-      kernel: {
-        image: file("vmlinuz"),
-        elf: { path: file("vmlinux", "\x7fELF\x02\x01 and so on"), pvh: false },
-      },
-      initramfs: file("initramfs"),
-      kernelArgs: ["banger.init=/sbin/init"],
-      disks: { base: file("base"), modules: file("modules"), state: join(directory, "state.ext4") },
-      nested: false,
-      diskRate: null,
-      netRate: null,
-    },
+    spec,
     keep: (machine) => {
       machine.console.resume();
       machines.push(machine);

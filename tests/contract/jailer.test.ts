@@ -19,11 +19,12 @@ import { text } from "node:stream/consumers";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { openGuest, startProcess } from "../../src/guest/index.ts";
 import { findByUser, killProcess } from "../../src/host/processes.ts";
-import type { LaunchSpec, Machine } from "../../src/vmm/driver.ts";
+import type { Machine } from "../../src/vmm/driver.ts";
 import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { chooseJailer } from "../../src/vmm/firecracker/jailer-program.ts";
 import { JAIL_GROUP, jailUser } from "../../src/vmm/jail/jail-user.ts";
 import { endStrayMonitor } from "../../src/vmm/monitor-process.ts";
+import { hollowSpec } from "../support/firecracker/hollow-spec.ts";
 import { installDouble, installJailer } from "../support/firecracker/install.ts";
 import { agentBinary } from "../support/hosted-agent.ts";
 import { jailsMissing } from "../support/jails-missing.ts";
@@ -46,13 +47,8 @@ describe("Firecracker under its jailer", {
   /** A folder with files that only look like a kernel and disks, all of them root's alone. */
   function bed(t: TestContext, beside?: { readonly folder: string }, name = beside ? "other" : "vm") {
     const folder = beside?.folder ?? temporaryFolder(t);
-    const directory = join(folder, name);
-    mkdirSync(directory, { mode: 0o700 });
-    const file = (name: string, content = "") => {
-      writeFileSync(join(folder, name), content, { mode: 0o600 });
-      return join(folder, name);
-    };
-    writeFileSync(join(directory, "state.ext4"), "", { mode: 0o600 });
+    const spec = hollowSpec(folder, name, "vm-jailed");
+    const { directory } = spec;
     const accelerator = async () => ({ accelerator: "kvm", why: "the double needs none" }) as const;
     const driver = firecrackerDriver({
       program: double.program,
@@ -60,23 +56,6 @@ describe("Firecracker under its jailer", {
       owned: [folder],
       accelerator,
     });
-    const spec: LaunchSpec = {
-      id: "vm-jailed",
-      directory,
-      vcpu: 2,
-      memoryMib: 512,
-      accelerator: "kvm",
-      kernel: {
-        image: file("vmlinuz"),
-        elf: { path: file("vmlinux", "\x7fELF\x02\x01 and so on"), pvh: false },
-      },
-      initramfs: file("initramfs"),
-      kernelArgs: [],
-      disks: { base: file("base"), modules: file("modules"), state: join(directory, "state.ext4") },
-      nested: false,
-      diskRate: null,
-      netRate: null,
-    };
     const user = jailUser(directory);
     /** Nothing runs, nothing is mounted, nothing is lent. */
     const assertNothingLeft = () => {
