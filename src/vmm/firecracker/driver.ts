@@ -83,13 +83,12 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
       const { initramfs, disks } = spec;
       const shared = { kernel: elf.path, initramfs, base: disks.base, modules: disks.modules };
       const state = relative(spec.directory, disks.state);
-      const machine = await start(
+      return start(
         spec,
-        (network) => configuration(spec, { ...shared, state }, network),
+        (network) => [...configuration(spec, { ...shared, state }, network), START],
         Object.values(shared).filter((path) => path !== null),
         signal,
       );
-      return orGone(machine, () => machine.calls([START]));
     },
     restore: async (spec, folder, signal) => {
       const load: Call = {

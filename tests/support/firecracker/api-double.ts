@@ -4,6 +4,7 @@ import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect, createServer, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
+import { setImmediate as immediate } from "node:timers/promises";
 import type { CallName, Calls } from "../../../src/vmm/firecracker/api.ts";
 import { type Description, wrongAnswer, wrongRequest, wrongValue } from "./description.ts";
 import type { Configured, Guest } from "./guest.ts";
@@ -40,6 +41,7 @@ export class ApiDouble {
   #touched = false;
   #guest: Guest | null = null;
   #turn: Promise<void> = Promise.resolve();
+  #started = 0;
 
   constructor(settings: DoubleSettings) {
     this.#settings = settings;
@@ -48,16 +50,19 @@ export class ApiDouble {
   listen(path: string): void {
     // Firecracker leaves idle connections open.
     createHttpServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request, response) => {
-      // One at a time, in order, as Firecracker's one thread does.
-      this.#turn = this.#turn.then(() => this.#serve(request, response));
-    }).listen(path);
+      // One at a time, in order, as Firecracker's one thread does; what came together is first taken note of.
+      const at = performance.timeOrigin + performance.now();
+      this.#turn = this.#turn.then(() => immediate()).then(() => this.#serve(request, response, at));
+    }).listen(path, () => {
+      this.#started = performance.now();
+    });
   }
 
   endGuest(): void {
     this.#guest?.end();
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #serve(request: IncomingMessage, response: ServerResponse, at: number): Promise<void> {
     const method = request.method ?? "";
     const path = request.url ?? "";
     const sent = await text(request);
@@ -77,7 +82,7 @@ export class ApiDouble {
     const { description } = this.#settings;
     const wrong = description && wrongAnswer(description, method, path, status, answer);
     if (wrong) process.stderr.write(`the double itself answers wrongly: ${wrong}\n`);
-    this.#settings.record({ method, path, body, status, answer, at: Math.round(performance.now()) });
+    this.#settings.record({ method, path, body, status, answer, at, started: this.#started });
     const content = answer === undefined ? "" : JSON.stringify(answer);
     const length =
       content === "" ? {} : { "Content-Type": "application/json", "Content-Length": content.length };

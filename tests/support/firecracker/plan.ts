@@ -27,6 +27,8 @@ export interface RecordedCall {
   readonly body?: unknown;
   readonly status: number;
   readonly answer?: unknown;
-  /** Milliseconds since the double's process was started. */
+  /** When it came, in milliseconds since the epoch. */
   readonly at: number;
+  /** How long the double took until it listened, in milliseconds: a TypeScript program takes longer than Firecracker. */
+  readonly started: number;
 }
