@@ -36,7 +36,7 @@ import { Deadlines } from "../vm/deadlines.ts";
 import { LiveVms } from "../vm/live-vm.ts";
 import { recoverVms } from "../vm/recover.ts";
 import { SshAccess } from "../vm/ssh-access.ts";
-import { buildTemplate } from "../vm/warm-build.ts";
+import { buildTemplate, endUnfinishedTemplates } from "../vm/warm-build.ts";
 import { WarmKeeper } from "../vm/warm-keeper.ts";
 import { WarmTemplates } from "../vm/warm-templates.ts";
 import { configuredDrivers } from "./configured-drivers.ts";
@@ -82,6 +82,7 @@ async function serve(paths: Paths, lock: Disposable, ready: () => void): Promise
   );
   const database = openDatabase(databaseFile(paths));
   const context = makeContext(paths, config, database, log);
+  await endUnfinishedTemplates(paths.cache);
   await clearLeftovers(paths);
   const half = await context.snapshots.reconcile();
   if (half.length > 0) log.info({ snapshots: half }, "removed snapshots that were not whole");

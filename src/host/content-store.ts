@@ -14,6 +14,7 @@ import { allocatedBytes } from "./disk-usage.ts";
 import { exists, privateDirectory, syncTree, writeFileAtomic } from "./files.ts";
 
 const DIGEST = /^[0-9a-f]{64}$/;
+const TEMPORARY = ".tmp-";
 const MAX_JSON = 1024 * 1024;
 
 /** What a name stands for. `inputs` is a digest of what it was made from, to see when it is stale. */
@@ -98,7 +99,7 @@ export class ContentStore<Manifest> {
    */
   async add(make: (folder: string) => Promise<{ digest: string; manifest: Manifest }>): Promise<Manifest> {
     await privateDirectory(this.folder);
-    const temporary = join(this.folder, `.tmp-${randomBytes(8).toString("hex")}`);
+    const temporary = join(this.folder, `${TEMPORARY}${randomBytes(8).toString("hex")}`);
     await mkdir(temporary, { mode: 0o700 });
     checkpoint("store.begun");
     try {
@@ -120,6 +121,12 @@ export class ContentStore<Manifest> {
     } finally {
       await rm(temporary, { recursive: true, force: true });
     }
+  }
+
+  /** Folders of entries that are being made or removed, or were when a daemon died. */
+  async unfinished(): Promise<string[]> {
+    const names = await readdir(this.folder).catch(() => [] as string[]);
+    return names.filter((name) => name.startsWith(TEMPORARY)).map((name) => join(this.folder, name));
   }
 
   /** Writes the manifest of an entry anew. What the digest stands for stays what it is. */
@@ -149,7 +156,7 @@ export class ContentStore<Manifest> {
     for (const [name, entry] of await this.names()) {
       if (entry.digest === digest) await this.setName(name, null);
     }
-    const doomed = join(this.folder, `.tmp-removed-${digest}`);
+    const doomed = join(this.folder, `${TEMPORARY}removed-${digest}`);
     await rename(this.path(digest), doomed).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== "ENOENT") throw error;
     });

@@ -4,6 +4,7 @@ import { cpus } from "node:os";
 import { join } from "node:path";
 import { newId } from "../core/ids.ts";
 import type { Work } from "../core/stage.ts";
+import { digHoles } from "../disk/dig-holes.ts";
 import { cloneStateDisk } from "../disk/state-disk.ts";
 import { vmDirectory } from "../host/paths.ts";
 import { describeFiles } from "../snapshots/files.ts";
@@ -74,7 +75,9 @@ async function fill(context: VmContext, vm: VmRecord, folder: string, work: Work
   if (live) {
     const memory = join(folder, MEMORY);
     await mkdir(memory, { mode: 0o700 });
-    return captureVm(context, vm, live, { memory, disk }, work);
+    const stoodStillMs = await captureVm(context, vm, live, { memory, disk }, work);
+    await digHoles(memory, work.signal);
+    return stoodStillMs;
   }
   work.report.stage("copying the disk");
   await cloneStateDisk(stateDiskFile(vmDirectory(context.paths, vm.id)), disk, work.signal);

@@ -6,14 +6,16 @@ import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
+import { digHoles } from "../disk/dig-holes.ts";
 import { copySparsely } from "../disk/state-disk.ts";
 import { failureStatus, type GuestSession, listFiles, openGuest, sync, waitSystem } from "../guest/index.ts";
 import type { Driver, LaunchSpec, Machine } from "../vmm/driver.ts";
+import { endStrayMonitor } from "../vmm/monitor-process.ts";
 import { configureGuest, type HostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import { rehearse } from "./rehearse.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
-import { type Description, templateIn } from "./warm-templates.ts";
+import { type Description, templateIn, WarmTemplates } from "./warm-templates.ts";
 
 /** What a template is to be made of. */
 export interface WarmRequest extends Description {
@@ -33,6 +35,8 @@ const SETTLE_MS = 120_000;
 /** Who has no owner yet; whoever starts from it is named and given keys then. */
 const NOBODY = { name: "banger", nat: false, borrowed: false } as const;
 const NOTHING = { env: {}, resolvers: [] } as const;
+/** The folder of the VM that becomes a template. */
+const machineIn = (folder: string): string => join(folder, "vm");
 
 /** Fills an empty folder with a template's parts. No monitor is left, however it ends. @throws whatever went wrong */
 export async function buildTemplate(
@@ -42,7 +46,7 @@ export async function buildTemplate(
   { report, signal }: Work,
 ): Promise<void> {
   const work = { report, signal: AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]) };
-  const directory = join(folder, "vm");
+  const directory = machineIn(folder);
   await mkdir(directory, { mode: 0o700 });
   const disk = stateDiskFile(directory);
   await context.bootFiles.makeStateDisk(diskBytes, disk, work);
@@ -58,6 +62,7 @@ export async function buildTemplate(
     template: true,
   };
   const machine = await driver.launch(spec, work.signal);
+  const parts = templateIn(folder);
   checkpoint("warm.launched");
   try {
     await settled(machine, publicKey, work.signal);
@@ -66,14 +71,22 @@ export async function buildTemplate(
     await mkdir(saved, { mode: 0o700 });
     await machine.saveState(saved, work.signal);
     checkpoint("warm.saved");
-    const parts = templateIn(folder);
     await copySparsely(disk, parts.disk, work.signal);
     await rename(saved, parts.state);
   } finally {
     await machine.kill();
   }
   await rm(directory, { recursive: true });
+  await digHoles(parts.state, work.signal);
   checkpoint("warm.complete");
+}
+
+/**
+ * Ends the monitors of templates that were being made when a daemon died: what is in a jailer's jail has no mark that would tell
+ * them. To be called before what is unfinished is removed.
+ */
+export async function endUnfinishedTemplates(cache: string): Promise<void> {
+  for (const folder of await new WarmTemplates(cache).unfinished()) await endStrayMonitor(machineIn(folder));
 }
 
 /**

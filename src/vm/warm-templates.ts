@@ -92,6 +92,11 @@ export class WarmTemplates {
     return templateIn(this.#store.path(key));
   }
 
+  /** Folders in which templates are being made, or were when a daemon died. */
+  unfinished(): Promise<string[]> {
+    return this.#store.unfinished();
+  }
+
   /** Has `make` fill a folder with a template's parts, and keeps them. When it fails nothing is left. */
   async add(
     key: string,

@@ -1,6 +1,6 @@
 /** The double's API: one state machine behind a unix socket. */
 
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect, createServer, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
@@ -8,6 +8,7 @@ import { setImmediate as immediate } from "node:timers/promises";
 import type { CallName, Calls } from "../../../src/vmm/firecracker/api.ts";
 import { type Description, wrongAnswer, wrongRequest, wrongValue } from "./description.ts";
 import type { Configured, Guest } from "./guest.ts";
+import { fillUp } from "./memory-file.ts";
 import type { Plan, RecordedCall } from "./plan.ts";
 import { callOf, type Phase, RULES, wrongPhase } from "./rules.ts";
 
@@ -27,6 +28,7 @@ class Fault extends Error {}
 /** Of micro_http's. */
 const MAX_BODY = 51_200;
 const ELF = "\x7fELF";
+const MIB = 1024 * 1024;
 
 export class ApiDouble {
   readonly #settings: DoubleSettings;
@@ -194,6 +196,7 @@ export class ApiDouble {
   async #save({ snapshot_path, mem_file_path }: Calls["PUT /snapshot/create"]): Promise<void> {
     if (this.#guest) await this.#guest.save(mem_file_path);
     else writeFileSync(mem_file_path, "nothing\n", { mode: 0o600, flag: "wx" });
+    fillUp(mem_file_path, this.#memoryBytes(), this.#settings.plan.guest === "qemu");
     const { boot } = this.#configured;
     // Firecracker has no further use of these; QEMU wants to see them again.
     if (boot && this.#settings.plan.guest === "qemu") {
@@ -201,6 +204,10 @@ export class ApiDouble {
       copyFileSync(boot.initrd_path, `${snapshot_path}.initrd`);
     }
     writeFileSync(snapshot_path, JSON.stringify(this.#configured), { mode: 0o600, flag: "wx" });
+  }
+
+  #memoryBytes(): number {
+    return this.#configured.machine.mem_size_mib * MIB;
   }
 
   async #load({ snapshot_path, mem_backend, resume_vm }: Calls["PUT /snapshot/load"]): Promise<void> {
@@ -213,6 +220,8 @@ export class ApiDouble {
     } catch {
       throw new Fault("Load snapshot error: Failed to restore from snapshot: the state file is damaged");
     }
+    if (statSync(mem_backend.backend_path).size < this.#memoryBytes())
+      throw new Fault("Load snapshot error: Failed to restore from snapshot: the memory file is too short");
     const [kernel_image_path, initrd_path] = [`${snapshot_path}.kernel`, `${snapshot_path}.initrd`];
     if (this.#configured.boot)
       this.#configured.boot = { ...this.#configured.boot, kernel_image_path, initrd_path };

@@ -17,7 +17,7 @@ export interface Guest {
   connect(port: number): Promise<Duplex | null>;
   pause(): Promise<void>;
   resume(): Promise<void>;
-  /** Writes memory to a new file. */
+  /** Writes memory to a new file, whatever its form is; the API gives it Firecracker's size. */
   save(memory: string): Promise<void>;
   resized(drive: string): Promise<void>;
   end(): void;
