@@ -41,6 +41,7 @@ export function qemuDriver({ program: configured, cache, accelerator }: QemuSett
       netRate: true,
       diskRate: true,
       growDisk: true,
+      powerOff: true,
       pause: true,
       snapshot: true,
     },

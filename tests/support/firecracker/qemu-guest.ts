@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import type { RateLimit } from "../../../src/core/rate-limit.ts";
 import { untilListening } from "../../../src/daemon/listen.ts";
 import { connectUnix } from "../../../src/host/unix-socket.ts";
@@ -27,14 +28,21 @@ export async function startQemuGuest(
   const state = memory === undefined ? null : await open(memory, "r");
   const more = state ? ["-S", "-incoming", "defer"] : [];
   const stderr = await open("qemu.log", "w");
-  // The keyboard controller is there for the reset alone, which is how a guest ends itself.
-  const child = spawn("qemu-system-x86_64", [...argumentsOf(configured), "-device", "i8042", ...more], {
+  // The keyboard controller is there for the reset alone, which is how a guest ends itself: one that is powered off only stands still.
+  const ends = ["-device", "i8042", "-action", "shutdown=pause"];
+  const child = spawn("qemu-system-x86_64", [...argumentsOf(configured), ...ends, ...more], {
     stdio: ["ignore", "ignore", stderr.fd, ...(state ? [state.fd] : [])],
   });
   child.once("exit", events.onReset);
   await untilListening(resolve(SOCKETS.qmp), START_MS);
-  const qmp = await Qmp.open(await connectUnix(SOCKETS.qmp));
+  const control = await connectUnix(SOCKETS.qmp);
+  const qmp = await Qmp.open(control);
   (await connectUnix(SOCKETS.console)).on("data", events.onConsole);
+  createInterface({ input: control })
+    .on("error", () => {}) // of the socket's, which is Qmp's
+    .on("line", (line) => {
+      if (/"SHUTDOWN"/.test(line) && !/"guest-shutdown"/.test(line)) child.kill("SIGKILL");
+    });
   let listens = state !== null;
   let bridge: Awaited<ReturnType<typeof connectUnix>> | null = null;
   qmp.onPort = (id, isOpen) => {

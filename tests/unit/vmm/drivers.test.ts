@@ -11,6 +11,7 @@ const ALL: DriverFeatures = {
   netRate: true,
   diskRate: true,
   growDisk: true,
+  powerOff: true,
   pause: true,
   snapshot: true,
 };
