@@ -67,7 +67,9 @@ export class LiveVm {
   }
 
   async #open(signal: AbortSignal, idle: boolean): Promise<GuestSession> {
-    const channel = await this.machine.connectAgent(signal);
+    const channel = await this.machine.connectAgent(signal).catch(async (error: unknown) => {
+      throw signal.aborted ? error : await this.explain(error);
+    });
     const gone = this.exited.then((exit) => {
       throw BangerError.of("guest_unreachable", { reason: exit.reason });
     });

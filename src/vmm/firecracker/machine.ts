@@ -11,6 +11,7 @@ import { inOutbox, throughOutbox } from "../jail/jailer.ts";
 import { endStrayMonitor, lastWords, removeEndpoints } from "../monitor-process.ts";
 import { type Call, call, describe, drivePath } from "./api.ts";
 import { FILES, SAVED } from "./boot.ts";
+import { endingOf } from "./ending.ts";
 import { ApiConnection } from "./http.ts";
 import { connectGuest } from "./vsock.ts";
 
@@ -142,11 +143,9 @@ export class FirecrackerMachine implements Machine {
 
   async #explain(): Promise<MachineExit> {
     if (this.#killed) return { expected: true, reason: "ended by banger" };
-    // It says so when its guest resets, which is also how a guest powers off here.
-    if (/Vmm is stopping|exit_code=0/i.test(this.#log)) {
-      return { expected: true, reason: "the guest powered itself off or rebooted" };
-    }
-    const said = this.#log.trim().split("\n").at(-1) || (await lastWords(this.handle.directory));
+    const told = endingOf(this.#log);
+    if (told) return told;
+    const said = await lastWords(this.handle.directory);
     return {
       expected: false,
       reason: said ? `Firecracker ended: ${said}` : "Firecracker was killed or crashed",
