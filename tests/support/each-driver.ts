@@ -1,14 +1,16 @@
 /** Every driver, for tests of what all of them promise: QEMU, Firecracker where there is one, and the double that plays it. */
 
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Driver, DriverStatus } from "../../src/vmm/driver.ts";
+import type { Accelerator, Driver, DriverStatus } from "../../src/vmm/driver.ts";
 import { makeDrivers } from "../../src/vmm/drivers.ts";
 import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { tscFrequency } from "../../src/vmm/qemu/arguments.ts";
 import { installDouble } from "./firecracker/install.ts";
 import type { TestHome } from "./home.ts";
+import { onDouble, qemuMissing, suiteDriver } from "./suite-driver.ts";
 
 const DOUBLE = "firecracker-double";
 
@@ -20,16 +22,17 @@ export interface DriverUnderTest {
   readonly status: DriverStatus;
 }
 
-/** BANGER_TEST_FIRECRACKER names a real Firecracker. Changes this process's PATH, for the double's jail. */
+/** BANGER_TEST_FIRECRACKER names a real Firecracker, or the double. Changes this process's PATH, for the double's jail. */
 export async function eachDriver(home: TestHome): Promise<DriverUnderTest[]> {
   const cache = join(home.path, ".cache/banger");
   const real = hostDrivers(cache, process.env.BANGER_TEST_FIRECRACKER, home.state).all();
-  const all = [...real.map((driver) => ({ title: driver.name, driver })), await doubleDriver(home)];
+  const named = real.map((driver) => ({ title: driver.name, driver }));
+  const all = onDouble() ? named : [...named, await doubleDriver(home)];
   return Promise.all(all.map(async (each) => ({ ...each, status: await statusOf(each) })));
 }
 
 async function statusOf({ title, driver }: { title: string; driver: Driver }): Promise<DriverStatus> {
-  const reason = title === DOUBLE && doubleTooSlow();
+  const reason = title === DOUBLE ? doubleTooSlow() : title === "qemu" && qemuMissing();
   return reason ? { usable: false, reason, fix: "", packages: [] } : driver.probe();
 }
 
@@ -37,6 +40,15 @@ async function statusOf({ title, driver }: { title: string; driver: Driver }): P
 export const doubleTooSlow = (): string | false =>
   /^model name\s*: QEMU TCG/m.test(readFileSync("/proc/cpuinfo", "latin1")) &&
   "this host is emulated, and the double's guest would be once more";
+
+/** The driver that the run is on. @throws AssertionError when it cannot be used */
+export async function suitesOwn(home: TestHome): Promise<{ driver: Driver; accelerator: Accelerator }> {
+  const cache = join(home.path, ".cache/banger");
+  const driver = hostDrivers(cache, process.env.BANGER_TEST_FIRECRACKER, home.state).byName(suiteDriver());
+  const status = await driver.probe();
+  assert.ok(status.usable);
+  return { driver, accelerator: status.accelerator };
+}
 
 /** The host's own drivers, as the daemon has them before there is a kernel. */
 export const hostDrivers = (cache: string, firecracker_bin?: string, state = cache) =>

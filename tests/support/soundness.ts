@@ -67,7 +67,7 @@ async function assertVmSound(vm: Vm, home: TestHome): Promise<void> {
   assert.equal(monitors.length > 0, runs, `${vm.name} is ${vm.state} with ${monitors.length} processes`);
   const folder = join(home.state, "vms", vm.id);
   const sockets = onDouble() ? DOUBLES : SOCKETS[vm.driver as keyof typeof SOCKETS];
-  const allowed = runs ? [...FILES, ...sockets] : FILES;
+  const allowed = runs ? [...FILES, ...sockets, "jail"] : FILES;
   assert.deepEqual(
     (await readdir(folder)).filter((name) => !allowed.includes(name)),
     [],

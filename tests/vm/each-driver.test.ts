@@ -8,11 +8,10 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { findTool } from "../../src/host/tools.ts";
 import type { Sandbox } from "../../src/sdk/index.ts";
+import { daemonDrivers } from "../support/daemon-drivers.ts";
 import { DoubleHost } from "../support/double-host.ts";
-import { doubleTooSlow } from "../support/each-driver.ts";
 import { recordedCalls, START } from "../support/firecracker/install.ts";
 import { makeHome } from "../support/home.ts";
-import { kvmHostMissing } from "../support/kvm-host.ts";
 import { ScriptedRegistry } from "../support/scripted-registry.ts";
 
 const MIB = 1024 * 1024;
@@ -21,38 +20,14 @@ const SAVE = ["PATCH /vm", "PUT /snapshot/create", "PATCH /vm"];
 
 const host = await DoubleHost.make({ guest: "qemu" });
 const home = await makeHome();
-const real = process.env.BANGER_TEST_FIRECRACKER;
 
-/** Begins a daemon for a driver, and ends the one before. */
-const settings = {
-  qemu: { driver: "qemu", begin: () => home.run(["daemon", "start"]) },
-  firecracker: {
-    driver: "firecracker",
-    begin: async () => {
-      await host.configure(home, real);
-      return home.run(["daemon", "start"]);
-    },
-  },
-  "the double": {
-    driver: "firecracker",
-    begin: async () => {
-      await host.configure(home);
-      return host.run(home, ["daemon", "start"]);
-    },
-  },
-} as const;
-
-function whyNot(title: string): string | false {
-  if (title === "firecracker" && !real) return "no Firecracker: BANGER_TEST_FIRECRACKER=path names one";
-  return title === "the double" ? kvmHostMissing || doubleTooSlow() : false;
-}
-
-for (const [title, { driver, begin }] of Object.entries(settings)) {
-  describe(`a VM on ${title}`, { skip: whyNot(title) }, () => {
+for (const { title, driver, missing, configure, begin } of daemonDrivers(host, home)) {
+  describe(`a VM on ${title}`, { skip: missing }, () => {
     let vm: Sandbox;
     let name: string;
 
     before(async () => {
+      await configure();
       assert.equal((await begin()).code, 0);
     });
     after(() => home.run(["daemon", "stop"]));

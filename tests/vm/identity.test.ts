@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 import { type GuestSession, openGuest, startProcess, waitSystem } from "../../src/guest/index.ts";
 import { configureGuest } from "../../src/vm/configure.ts";
 import type { LaunchSpec, Machine } from "../../src/vmm/driver.ts";
-import { eachDriver } from "../support/each-driver.ts";
+import { suitesOwn } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
 
@@ -26,11 +26,9 @@ async function output(session: GuestSession, script: string): Promise<string> {
 }
 
 const home = await makeHome();
-const { driver, status } = (await eachDriver(home)).find((each) => each.status.usable) ?? {};
 
 describe("copies of a machine", async () => {
-  if (!driver || !status?.usable)
-    return test("have an identity each", (t) => t.skip("no driver can be used here"));
+  const { driver, accelerator } = await suitesOwn(home);
   const machines: Machine[] = [];
   after(() => Promise.all(machines.map((machine) => machine.kill())));
   const copies = new Map<string, GuestSession>();
@@ -39,9 +37,7 @@ describe("copies of a machine", async () => {
   let savedAt: number;
 
   before(async () => {
-    const spec = await launchSpec(home, "source", status.accelerator, {
-      kernelArgs: ["banger.init=/sbin/init"],
-    });
+    const spec = await launchSpec(home, "source", accelerator, { kernelArgs: ["banger.init=/sbin/init"] });
     const machine = await driver.launch(spec, quietly.signal);
     machines.push(machine);
     source = await greet(machine);
@@ -55,7 +51,7 @@ describe("copies of a machine", async () => {
     await output(source, "echo said before | systemd-cat -t copies; journalctl --sync; (sleep 1000 &)");
     bootId = source.hello.bootId;
     await machine.pause();
-    const saved = join(home.path, "saved");
+    const saved = join(spec.directory, "saved");
     await mkdir(saved, { mode: 0o700 });
     await machine.saveState(saved, quietly.signal);
     savedAt = Date.now();
@@ -68,8 +64,7 @@ describe("copies of a machine", async () => {
     await mkdir(directory, { mode: 0o700 });
     const disks = { ...spec.disks, state: join(directory, "state.ext4") };
     await copyFile(spec.disks.state, disks.state);
-    const machine = await driver?.restore({ ...spec, id: name, directory, disks }, saved, quietly.signal);
-    assert.ok(machine);
+    const machine = await driver.restore({ ...spec, id: name, directory, disks }, saved, quietly.signal);
     machines.push(machine);
     await machine.resume();
     const session = await greet(machine);

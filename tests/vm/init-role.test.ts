@@ -9,7 +9,7 @@ import { type GuestSession, openGuest, powerOff, startProcess } from "../../src/
 import { run } from "../../src/host/run.ts";
 import { findTool } from "../../src/host/tools.ts";
 import type { Machine } from "../../src/vmm/driver.ts";
-import { hostDrivers } from "../support/each-driver.ts";
+import { suitesOwn } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
 
@@ -32,13 +32,9 @@ describe("a VM whose image has no init", async () => {
     }
     const base = join(folder, "base.squashfs");
     await run("mksquashfs", [join(folder, "root"), base, "-comp", "lz4", "-no-progress", "-quiet"]);
-    const driver = hostDrivers(home.path).byName("qemu");
-    const status = await driver.probe();
-    assert.ok(status.usable);
-    machine = await driver.launch(
-      await launchSpec(home, "vm-initless", status.accelerator, { base }),
-      quietly.signal,
-    );
+    const { driver, accelerator } = await suitesOwn(home);
+    const spec = await launchSpec(home, "vm-initless", accelerator, { base });
+    machine = await driver.launch(spec, quietly.signal);
     machine.console.resume();
     session = await openGuest(await machine.connectAgent(), { signal: AbortSignal.timeout(BOOT_MS) });
   });
@@ -71,6 +67,7 @@ describe("a VM whose image has no init", async () => {
   test("powers off in order when it is asked to, ending what runs", async () => {
     await startProcess(session, { argv: ["/bin/sleep", "1000"], onDisconnect: "keep" });
     await powerOff(session, { graceMs: 5000 });
-    assert.deepEqual(await machine.exited, { expected: true, reason: "the guest powered itself off" });
+    const { expected, reason } = await machine.exited;
+    assert.ok(expected && /^the guest powered itself off/.test(reason), reason);
   });
 });

@@ -7,6 +7,7 @@ import { resolvePaths } from "../../src/host/paths.ts";
 import { hostDrivers } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
+import { qemuMissing } from "../support/suite-driver.ts";
 
 const BOOT_MS = 60_000;
 
@@ -54,7 +55,9 @@ describe("kernels", async () => {
     );
   });
 
-  test("a kernel boots as it came, too: what cannot be unpacked is, and a second attempt at a start", async (t) => {
+  test("QEMU boots a kernel as it came, too: what cannot be unpacked is, and a second attempt at a start", {
+    skip: qemuMissing(),
+  }, async (t) => {
     const driver = hostDrivers(resolvePaths(home.env).cache).byName("qemu");
     const status = await driver.probe();
     if (!status.usable) return t.skip(status.reason);

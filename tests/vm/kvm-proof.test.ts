@@ -13,8 +13,9 @@ import { tryBoot } from "../../src/vmm/kvm-proof.ts";
 import { kernelFile } from "../../src/vmm/qemu/arguments.ts";
 import { makeHome } from "../support/home.ts";
 import { quietly } from "../support/launch-spec.ts";
+import { qemuMissing } from "../support/suite-driver.ts";
 
-describe("the proof", async () => {
+describe("the proof", { skip: qemuMissing() }, async () => {
   const home = await makeHome();
   let qemu: string;
   let kernel: string;

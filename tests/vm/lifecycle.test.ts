@@ -4,6 +4,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { makeHome } from "../support/home.ts";
+import { suiteLacks } from "../support/suite-driver.ts";
 
 describe("the life of a VM", async () => {
   const home = await makeHome();
@@ -58,17 +59,21 @@ describe("the life of a VM", async () => {
     assert.equal(text, "changes: 0\n");
   });
 
-  test("a VM that powers itself off is noticed and recorded", async () => {
-    const banger = await home.connect();
-    await using vm = await banger.create({ name: "selfish", wait: "system" });
-    const logs = await vm.logs({ follow: true });
-    await vm.exec(["systemctl", "poweroff"]);
-    logs.resume();
-    await new Promise((resolve) => logs.once("close", resolve));
-    const info = await vm.refresh();
-    assert.equal(info.state, "stopped");
-    assert.match(info.reason ?? "", /powered itself off/);
-  });
+  for (const [what, how, skip, reason] of [
+    ["powers itself off", "poweroff", suiteLacks("powerOff"), /powered itself off/],
+    ["reboots", "reboot", false, /rebooted/],
+  ] as const)
+    test(`a VM that ${what} is noticed and recorded`, { skip }, async () => {
+      const banger = await home.connect();
+      await using vm = await banger.create({ name: "selfish", wait: "system" });
+      const logs = await vm.logs({ follow: true });
+      await vm.exec(["systemctl", how]);
+      logs.resume();
+      await new Promise((resolve) => logs.once("close", resolve));
+      const info = await vm.refresh();
+      assert.equal(info.state, "stopped");
+      assert.match(info.reason ?? "", reason);
+    });
 
   test("a taken name is refused, a deleted one is free again, and nothing remains", async () => {
     const banger = await home.connect();

@@ -14,6 +14,7 @@ import { makeHome } from "../support/home.ts";
 import { otherMachineMissing } from "../support/other-machine.ts";
 import { testContext } from "../support/place.ts";
 import { makeRepository } from "../support/repository.ts";
+import { suiteLacks } from "../support/suite-driver.ts";
 
 /** Small, without dependencies, with a program. */
 const TOOL = { name: "npm:semver", version: "7.6.3" };
@@ -43,7 +44,9 @@ async function registryMissing(): Promise<string | false> {
   return answer.ok ? false : `npm's registry answers with ${answer.status}`;
 }
 
-describe("tools", { skip: (await otherMachineMissing()) || (await registryMissing()) }, async () => {
+describe("tools", {
+  skip: suiteLacks("nat") || (await otherMachineMissing()) || (await registryMissing()),
+}, async () => {
   const home = await makeHome();
   if (authorities) home.env.NODE_EXTRA_CA_CERTS = authorities;
   if (registry) process.env.npm_config_registry = registry.href; // the home has no settings of npm's

@@ -1,6 +1,6 @@
 /**
- * `--nat`: what a guest reaches and what it does not, with real packets, to servers in a network namespace; on QEMU, and on
- * Firecracker's double, whose guest has the tap that a Firecracker would be given.
+ * `--nat`: what a guest reaches and what it does not, with real packets, to servers in a network namespace; on QEMU, on
+ * Firecracker where BANGER_TEST_FIRECRACKER names one, and on its double, whose guest has the tap that a Firecracker would be given.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -14,12 +14,12 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import type { CreateOptions, Sandbox } from "../../src/sdk/index.ts";
-import { configureHome } from "../support/command.ts";
+import { daemonDrivers } from "../support/daemon-drivers.ts";
 import { DoubleHost } from "../support/double-host.ts";
 import { makeHome } from "../support/home.ts";
-import { kvmHostMissing } from "../support/kvm-host.ts";
 import { makeOrdinaryUser, ordinaryUserMissing } from "../support/ordinary-user.ts";
 import { type OtherMachine, otherMachineMissing, startOtherMachine } from "../support/other-machine.ts";
+import { onDouble, suiteDriver } from "../support/suite-driver.ts";
 
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
@@ -62,27 +62,14 @@ const CRAFT = `
 const host = await DoubleHost.make({ guest: "qemu" });
 const home = await makeHome();
 
-/** Writes config.toml, and begins a daemon where the driver works. */
-const settings = {
-  qemu: {
-    driver: "qemu",
-    configure: (more = "") => configureHome(home.path, more),
-    begin: () => home.run(["daemon", "start"]),
-    missing: false,
-  },
-  "Firecracker's double": {
-    driver: "firecracker",
-    configure: (more = "") => host.configure(home, undefined, more),
-    begin: () => host.run(home, ["daemon", "start"]),
-    missing: kvmHostMissing,
-  },
-} as const;
+/** Where what is the same code for every driver is tried. */
+const ONCE = onDouble() ? "the double" : "qemu";
 
-for (const [title, { driver, configure, begin, missing }] of Object.entries(settings)) {
+for (const { title, driver, missing, configure, begin } of daemonDrivers(host, home)) {
   describe(`outbound network on ${title}`, { skip: (await otherMachineMissing()) || missing }, async () => {
     let other: OtherMachine;
     let vm: Sandbox;
-    const sameForAll = driver === "qemu" ? false : "the same code for every driver: tried with QEMU";
+    const sameForAll = title !== ONCE && `the same code for every driver: tried with ${ONCE}`;
     const create = async (options: Omit<CreateOptions, "driver" | "memoryMib">) =>
       (await home.connect()).create({ ...options, driver, memoryMib: 512 });
     before(async () => {
@@ -215,7 +202,7 @@ for (const [title, { driver, configure, begin, missing }] of Object.entries(sett
     });
 
     test("an ordinary user has the same", {
-      skip: driver === "qemu" ? await ordinaryUserMissing() : "the double needs root for its host",
+      skip: sameForAll || (await ordinaryUserMissing()),
     }, async () => {
       const user = await makeOrdinaryUser();
       try {
@@ -227,7 +214,9 @@ for (const [title, { driver, configure, begin, missing }] of Object.entries(sett
         assert.equal(await inGuest(), "banger");
         assert.match((await user.run(["ps"])).stdout, /^own +running .* 10\.0\.2\.15 /m);
         const { stdout } = await run("ps", ["-o", "comm=", "-u", String(user.uid)]);
-        for (const part of ["qemu-system-x86", "banger-agent", "passt"])
+        // The driver is the run's; the double's guest is a QEMU, too.
+        const monitor = suiteDriver() === "qemu" || onDouble() ? "qemu-system-x86" : "firecracker";
+        for (const part of [monitor, "banger-agent", "passt"])
           assert.ok(stdout.includes(part), `${part} is the user's own, not root's: ${stdout}`);
         for (const state of ["off", "on"]) {
           const set = await user.run(["vm", "set", "own", "--nat", state]);

@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import { describe, test } from "node:test";
 import { makeHome } from "../support/home.ts";
 import { packBed, REPOSITORY, TINY } from "../support/nested/bed.ts";
+import { qemuMissing } from "../support/suite-driver.ts";
 
 const LIMIT = "5m"; // it takes a minute and a half on a host with three times more to do than it has processors
 const BED = [
@@ -26,7 +27,7 @@ cd '${REPOSITORY}'
 ./banger doctor
 ./banger daemon stop`;
 
-describe("a VM with --nested", async () => {
+describe("a VM with --nested", { skip: qemuMissing() }, async () => {
   const home = await makeHome();
 
   test("has VMs of its own, with KVM", async (t) => {

@@ -4,11 +4,14 @@ import { after, before, describe, test } from "node:test";
 import { configureHome } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
 import { type OtherMachine, otherMachineMissing, startOtherMachine } from "../support/other-machine.ts";
+import { suiteLacks } from "../support/suite-driver.ts";
 
 const TRUSTED = "/etc/banger/host-ca.pem";
 const BUNDLE = "/etc/ssl/certs/ca-certificates.crt";
 
-describe("certificate authorities of this host", { skip: await otherMachineMissing() }, async () => {
+describe("certificate authorities of this host", {
+  skip: suiteLacks("nat") || (await otherMachineMissing()),
+}, async () => {
   let other: OtherMachine;
   after(() => other.remove()); // before the home is taken down: its certificate lies there
   const home = await makeHome();
