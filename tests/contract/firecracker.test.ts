@@ -1,6 +1,6 @@
 /** The Firecracker driver against a double that enforces Firecracker's published API, in front of the agent's own program. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -351,16 +351,26 @@ describe("the Firecracker driver", () => {
     assert.equal(await it.driver.adopt(machine.handle), null);
   });
 
-  test("a state of another version, or a damaged one, is refused with the reason, and nothing is left", async (t) => {
+  test("a state of another version, one that was cut short or a damaged one is refused with the reason, and nothing is left", async (t) => {
     const it = await bed(t, {});
+    const machine = await launched(it);
+    await machine.pause();
     const saved = join(it.spec.directory, "saved");
     mkdirSync(saved);
-    for (const name of ["firecracker.state", "memory"]) writeFileSync(join(saved, name), "junk");
-    await assert.rejects(it.driver.restore(it.spec, saved, signal), {
-      code: "driver_failed",
-      message: /Load snapshot error/,
-      hint: /knows its version/,
-    });
+    await machine.saveState(saved, signal);
+    await machine.kill();
+    const refused = async (why: RegExp) => {
+      const restoring = it.driver.restore(it.spec, saved, signal);
+      await assert.rejects(restoring, { code: "driver_failed", message: why, hint: /knows its version/ });
+      assert.deepEqual(await leftProcesses(it.spec.directory), []);
+    };
+    double.plan({ version: "1.16.0" });
+    await refused(/: Load snapshot error: .*Invalid version 1\.17\.0$/);
+    double.plan({});
+    truncateSync(join(saved, "memory"), 1024);
+    await refused(/: Load snapshot error: .*too short$/);
+    writeFileSync(join(saved, "firecracker.state"), "junk");
+    await refused(/: Load snapshot error: .*damaged$/);
   });
 
   test("a kernel that has no ELF form is refused with the reason before anything is started", async (t) => {

@@ -6,6 +6,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { text } from "node:stream/consumers";
 import { setImmediate as immediate } from "node:timers/promises";
 import type { CallName, Calls } from "../../../src/vmm/firecracker/api.ts";
+import { Fault, mustBeTap, mustExist, savedState } from "./checks.ts";
 import { type Description, wrongAnswer, wrongRequest, wrongValue } from "./description.ts";
 import type { Configured, Guest } from "./guest.ts";
 import { fillUp } from "./memory-file.ts";
@@ -21,9 +22,6 @@ export interface DoubleSettings {
   die(): void;
   onReset(): void;
 }
-
-/** A refusal in Firecracker's manner. */
-class Fault extends Error {}
 
 /** Of micro_http's. */
 const MAX_BODY = 51_200;
@@ -203,7 +201,8 @@ export class ApiDouble {
       copyFileSync(boot.kernel_image_path, `${snapshot_path}.kernel`);
       copyFileSync(boot.initrd_path, `${snapshot_path}.initrd`);
     }
-    writeFileSync(snapshot_path, JSON.stringify(this.#configured), { mode: 0o600, flag: "wx" });
+    const state = { version: this.#settings.plan.version, ...this.#configured };
+    writeFileSync(snapshot_path, JSON.stringify(state), { mode: 0o600, flag: "wx" });
   }
 
   #memoryBytes(): number {
@@ -215,11 +214,10 @@ export class ApiDouble {
       throw new Fault("Loading a microVM snapshot not allowed after configuring boot-specific resources.");
     mustExist("snapshot", snapshot_path);
     mustExist("memory", mem_backend.backend_path);
-    try {
-      Object.assign(this.#configured, JSON.parse(readFileSync(snapshot_path, "utf8")));
-    } catch {
-      throw new Fault("Load snapshot error: Failed to restore from snapshot: the state file is damaged");
-    }
+    const { version, ...configured } = savedState(snapshot_path);
+    if (version !== this.#settings.plan.version)
+      throw new Fault(`Load snapshot error: Failed to restore from snapshot: Invalid version ${version}`);
+    Object.assign(this.#configured, configured);
     if (statSync(mem_backend.backend_path).size < this.#memoryBytes())
       throw new Fault("Load snapshot error: Failed to restore from snapshot: the memory file is too short");
     const [kernel_image_path, initrd_path] = [`${snapshot_path}.kernel`, `${snapshot_path}.initrd`];
@@ -266,19 +264,3 @@ export class ApiDouble {
     socket.on("error", () => {}); // nobody waits
   }
 }
-
-function mustExist(what: string, path: string): void {
-  if (!existsSync(path))
-    throw new Fault(`Failed to open the ${what} file: No such file or directory (os error 2): ${path}`);
-}
-
-/** Firecracker opens it at once; this double leaves that to its guest. */
-function mustBeTap(name: string): void {
-  if (!networkInterfacesOfKernel().includes(name))
-    throw new Fault(`Open tap device failed: Couldn't open /dev/net/tun or create tap ${name}`);
-}
-
-const networkInterfacesOfKernel = () =>
-  readFileSync("/proc/net/dev", "latin1")
-    .split("\n")
-    .map((line) => line.split(":")[0]?.trim());
