@@ -10,7 +10,7 @@ import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { tscFrequency } from "../../src/vmm/qemu/arguments.ts";
 import { installDouble } from "./firecracker/install.ts";
 import type { TestHome } from "./home.ts";
-import { onDouble, qemuMissing, suiteDriver } from "./suite-driver.ts";
+import { firecrackerMissing, onDouble, qemuMissing, suiteDriver } from "./suite-driver.ts";
 
 const DOUBLE = "firecracker-double";
 
@@ -32,8 +32,15 @@ export async function eachDriver(home: TestHome): Promise<DriverUnderTest[]> {
 }
 
 async function statusOf({ title, driver }: { title: string; driver: Driver }): Promise<DriverStatus> {
-  const reason = title === DOUBLE ? doubleTooSlow() : title === "qemu" && qemuMissing();
+  const reason = whyNot(title);
   return reason ? { usable: false, reason, fix: "", packages: [] } : driver.probe();
+}
+
+/** One on PATH is no Firecracker to test: the double is there. */
+function whyNot(title: string): string | false {
+  if (title === DOUBLE) return doubleTooSlow();
+  if (title === "qemu") return qemuMissing();
+  return !onDouble() && firecrackerMissing();
 }
 
 /** Why the double is of no use here, or false: its guest is always emulated, which an emulated host takes minutes for. */

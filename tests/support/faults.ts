@@ -10,6 +10,7 @@ import { BangerError, type ErrorBody } from "../../src/core/errors.ts";
 import type { Banger, Sandbox } from "../../src/sdk/index.ts";
 import { LAUNCHER, runToEnd } from "./command.ts";
 import type { TestHome } from "./home.ts";
+import { patient } from "./patience.ts";
 import { assertSound } from "./soundness.ts";
 
 export const FOLDER_VARIABLE = "BANGER_TEST_FAULTS";
@@ -24,7 +25,7 @@ export interface Fault {
 const START = fileURLToPath(new URL("./fault-daemon-start.ts", import.meta.url));
 /** States of a VM that has a monitor. */
 const LIVE = ["starting", "running", "paused", "stopping"];
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = patient(60_000);
 
 export class Faults {
   readonly #home: TestHome;

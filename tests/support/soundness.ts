@@ -8,7 +8,7 @@ import type { Banger, Vm } from "../../src/sdk/index.ts";
 import { leftProcesses } from "./command.ts";
 import type { TestHome } from "./home.ts";
 import { monitorsOf } from "./monitors.ts";
-import { onDouble } from "./suite-driver.ts";
+import { namesDouble } from "./suite-driver.ts";
 
 /** What a running monitor has in its folder; Firecracker's double has a QEMU in its, with sockets of its own. */
 const SOCKETS = {
@@ -21,7 +21,7 @@ const FILES = [
   "console.log",
   "console.log.1",
   "vmm.log",
-  ...(onDouble() ? ["double.calls", "qemu.log"] : []),
+  ...(namesDouble() ? ["double.calls", "qemu.log"] : []),
 ];
 const run = promisify(execFile);
 
@@ -66,7 +66,7 @@ async function assertVmSound(vm: Vm, home: TestHome): Promise<void> {
   const monitors = await monitorsOf(home.state, vm.id);
   assert.equal(monitors.length > 0, runs, `${vm.name} is ${vm.state} with ${monitors.length} processes`);
   const folder = join(home.state, "vms", vm.id);
-  const sockets = onDouble() ? DOUBLES : SOCKETS[vm.driver as keyof typeof SOCKETS];
+  const sockets = namesDouble() ? DOUBLES : SOCKETS[vm.driver as keyof typeof SOCKETS];
   const allowed = runs ? [...FILES, ...sockets, "jail"] : FILES;
   assert.deepEqual(
     (await readdir(folder)).filter((name) => !allowed.includes(name)),

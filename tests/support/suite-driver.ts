@@ -2,6 +2,7 @@
  * Which driver the homes of a run have: QEMU, or the Firecracker that BANGER_TEST_FIRECRACKER names, where it can be used. All
  * of tests/vm then runs on it but what asks for QEMU by name.
  */
+import { basename } from "node:path";
 import type { Driver, DriverName } from "../../src/vmm/driver.ts";
 import { FEATURES, type Feature } from "../../src/vmm/features.ts";
 
@@ -9,6 +10,8 @@ import { FEATURES, type Feature } from "../../src/vmm/features.ts";
 const CHOSEN = "BANGER_TEST_DRIVER";
 /** What that driver does not have here and why, as JSON. */
 const LACKS = "BANGER_TEST_LACKS";
+
+export const NO_FIRECRACKER = "no Firecracker: BANGER_TEST_FIRECRACKER=path names one";
 
 /** Looks whether the Firecracker that is named can be used, and says what the run is on when one is. */
 export async function chooseSuiteDriver(cache: string): Promise<void> {
@@ -42,13 +45,16 @@ export const onDouble = (): boolean => process.env.DOUBLE_SUITE !== undefined;
 
 /** Why there is no real Firecracker to ask for by name; false when there is one. */
 export function firecrackerMissing(): string | false {
-  if (process.env.BANGER_TEST_FIRECRACKER === undefined || onDouble())
-    return "no Firecracker: BANGER_TEST_FIRECRACKER=path names one";
+  if (process.env.BANGER_TEST_FIRECRACKER === undefined || onDouble()) return NO_FIRECRACKER;
   return (
     suiteDriver() === "qemu" &&
     "the Firecracker that is named cannot be used here; the run's first line says why"
   );
 }
+
+/** Whether the Firecracker that is named is the double in any way: also where KVM is real (firecracker/stand-in). */
+export const namesDouble = (): boolean =>
+  onDouble() || basename(process.env.BANGER_TEST_FIRECRACKER ?? "") === "stand-in";
 
 /** Why QEMU cannot be asked for by name; false when it can. */
 export const qemuMissing = (): string | false =>

@@ -4,8 +4,9 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { stripVTControlCharacters } from "node:util";
+import { patient } from "./patience.ts";
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = patient(60_000);
 /** tmux drops command lines that are too long. */
 const KEYS_AT_ONCE = 256;
 

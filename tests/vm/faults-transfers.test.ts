@@ -9,11 +9,12 @@ import { type Checkpoint, COPY_CHECKPOINTS, SUPPLY_CHECKPOINTS } from "../../src
 import type { Sandbox } from "../../src/sdk/index.ts";
 import { Faults, untilHolds } from "../support/faults.ts";
 import { makeHome } from "../support/home.ts";
+import { patient } from "../support/patience.ts";
 import { ScriptedRegistry } from "../support/scripted-registry.ts";
 import { assertSound, settled } from "../support/soundness.ts";
 
 const LARGE = randomBytes(12_000_000);
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = patient(60_000);
 
 describe("killed while something is transferred", async () => {
   const home = await makeHome();

@@ -10,8 +10,9 @@ import type { LaunchSpec, Machine } from "../../src/vmm/driver.ts";
 import { suitesOwn } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
+import { patient } from "../support/patience.ts";
 
-const BOOT_MS = 120_000;
+const BOOT_MS = patient(120_000);
 const COPIES = ["one", "two"] as const;
 const HOST = { publicKey: null, gitConfig: null, trusted: { certificates: [], problems: [] } };
 

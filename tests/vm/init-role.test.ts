@@ -12,8 +12,9 @@ import type { Machine } from "../../src/vmm/driver.ts";
 import { suitesOwn } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
+import { patient } from "../support/patience.ts";
 
-const BOOT_MS = 60_000;
+const BOOT_MS = patient(60_000);
 
 describe("a VM whose image has no init", async () => {
   const home = await makeHome();

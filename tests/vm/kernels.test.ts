@@ -7,9 +7,10 @@ import { resolvePaths } from "../../src/host/paths.ts";
 import { hostDrivers } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
+import { patient } from "../support/patience.ts";
 import { qemuMissing } from "../support/suite-driver.ts";
 
-const BOOT_MS = 60_000;
+const BOOT_MS = patient(60_000);
 
 /** What kernels/generic/build.sh left: it is not built in tests. */
 const GENERIC = process.env.BANGER_TEST_GENERIC;

@@ -8,9 +8,10 @@ import { resolvePaths } from "../../src/host/paths.ts";
 import { eachDriver } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
+import { patient } from "../support/patience.ts";
 
 /** The agent itself waits this long for disks that may yet come. */
-const DISKS_MS = 30_000;
+const DISKS_MS = patient(30_000);
 
 describe("a kernel without virtio", async () => {
   const home = await makeHome();

@@ -10,8 +10,9 @@ import { leftProcesses } from "../support/command.ts";
 import { eachDriver } from "../support/each-driver.ts";
 import { makeHome } from "../support/home.ts";
 import { launchSpec, quietly } from "../support/launch-spec.ts";
+import { patient } from "../support/patience.ts";
 
-const BOOT_MS = 60_000;
+const BOOT_MS = patient(60_000);
 
 async function greet(machine: Machine): Promise<GuestSession> {
   machine.console.resume();

@@ -182,7 +182,7 @@ export class ApiDouble {
       return startAgentGuest(plan.agent ?? "", events);
     }
     const { startQemuGuest } = await import("./qemu-guest.ts");
-    return startQemuGuest(this.#configured, events, memory);
+    return startQemuGuest(this.#configured, events, plan.accelerator ?? "tcg", memory);
   }
 
   async #pauseOrResume(state: "Paused" | "Resumed"): Promise<void> {

@@ -6,6 +6,8 @@ export interface Plan {
   readonly version: string;
   /** What stands for the guest: QEMU with the files that were configured, or the agent's program alone. */
   readonly guest: "qemu" | "agent" | "none";
+  /** What runs the guest `qemu`: KVM where it is real, without it emulation. */
+  readonly accelerator?: "kvm";
   /** The agent's program for the guest `agent`. */
   readonly agent?: string;
   /** Calls that are refused with this message. */

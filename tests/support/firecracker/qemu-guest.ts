@@ -1,5 +1,5 @@
 /**
- * A real guest: QEMU, in software, boots exactly what was configured: the ELF kernel, the command line, the drives in their
+ * A real guest: QEMU, in software unless the plan has KVM, boots exactly what was configured: the ELF kernel, the command line, the drives in their
  * order and with serials that say nothing, as Firecracker has them. The vsock device is played by a serial port.
  */
 import { spawn } from "node:child_process";
@@ -10,6 +10,7 @@ import { createInterface } from "node:readline";
 import type { RateLimit } from "../../../src/core/rate-limit.ts";
 import { untilListening } from "../../../src/daemon/listen.ts";
 import { connectUnix } from "../../../src/host/unix-socket.ts";
+import type { Accelerator } from "../../../src/vmm/driver.ts";
 import type { TokenBucket } from "../../../src/vmm/firecracker/api.ts";
 import { AGENT_PORT, qemuArguments, SOCKETS } from "../../../src/vmm/qemu/arguments.ts";
 import { Qmp } from "../../../src/vmm/qemu/qmp.ts";
@@ -23,6 +24,7 @@ const KERNEL_HZ = 250;
 export async function startQemuGuest(
   configured: Configured,
   events: GuestEvents,
+  accelerator: Accelerator,
   memory?: string,
 ): Promise<Guest> {
   const state = memory === undefined ? null : await open(memory, "r");
@@ -30,7 +32,7 @@ export async function startQemuGuest(
   const stderr = await open("qemu.log", "w");
   // The keyboard controller is there for the reset alone, which is how a guest ends itself: one that is powered off only stands still.
   const ends = ["-device", "i8042", "-action", "shutdown=pause"];
-  const child = spawn("qemu-system-x86_64", [...argumentsOf(configured), ...ends, ...more], {
+  const child = spawn("qemu-system-x86_64", [...argumentsOf(configured, accelerator), ...ends, ...more], {
     stdio: ["ignore", "ignore", stderr.fd, ...(state ? [state.fd] : [])],
   });
   child.once("exit", events.onReset);
@@ -79,7 +81,7 @@ export async function startQemuGuest(
 }
 
 /** The driver's own arguments for a like machine, with what Firecracker does otherwise. */
-function argumentsOf({ machine, boot, drives, network }: Configured): string[] {
+function argumentsOf({ machine, boot, drives, network }: Configured, accelerator: Accelerator): string[] {
   const path = (id: string) => drives.find(({ drive_id }) => drive_id === id)?.path_on_host ?? "";
   const directory = dirname(resolve(path("state")));
   const args = qemuArguments(
@@ -88,7 +90,7 @@ function argumentsOf({ machine, boot, drives, network }: Configured): string[] {
       directory,
       vcpu: machine.vcpu_count,
       memoryMib: machine.mem_size_mib,
-      accelerator: "tcg",
+      accelerator,
       kernel: { image: "", elf: { path: boot?.kernel_image_path ?? "", pvh: true } },
       initramfs: boot?.initrd_path ?? "",
       kernelArgs: [],

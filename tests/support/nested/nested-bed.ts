@@ -20,9 +20,12 @@ import type { Machine } from "../../../src/vmm/driver.ts";
 import { hostDrivers } from "../each-driver.ts";
 import type { TestHome } from "../home.ts";
 import { launchSpec, quietly } from "../launch-spec.ts";
+import { PATIENCE } from "../patience.ts";
 import { REPOSITORY } from "./bed.ts";
 
 const BOOT_MS = 300_000;
+/** What runs there takes about ten times as long as on hardware. */
+const SLOWER = 10;
 const SIZE = { diskMib: 8192, memoryMib: 4096, vcpu: 2, nested: true };
 const RECIPES = fileURLToPath(new URL("../../nested/image", import.meta.url));
 /** What banger and its tests need; nothing of the development tools. */
@@ -51,12 +54,17 @@ const SEEDED = [
   ".cache/banger/initramfs",
   ".cache/banger/node",
   ".cache/banger/vmlinux",
-  ".config/banger",
   ".local/state/banger/images",
   ".local/state/banger/kernels",
 ];
 /** A home there that tests take as their seed, too. */
 const SEED = "/srv/seed";
+/** The repository is also where a jail shows it: to the double, when that is the Firecracker. */
+const PREPARE = `
+modprobe -a kvm_amd tun; test -c /dev/kvm
+mkdir -p /usr/local/src/banger; mount --bind '${REPOSITORY}' /usr/local/src/banger
+mkdir -p ${SEED}/.config/banger; printf '%s' "$1" > ${SEED}/.config/banger/config.toml
+chmod 700 ${SEED}/.config/banger ${SEED}/.local/state/banger ${SEED}/.cache/banger`;
 
 export class NestedBed {
   /** Where the Firecracker that was put in is. */
@@ -84,7 +92,7 @@ export class NestedBed {
       await bed.#send(REPOSITORY, PARTS, REPOSITORY, LEFT_OUT);
       await bed.#send(seed, SEEDED, SEED);
       if (program) await bed.#send(dirname(program), [basename(program)], "/opt");
-      await bed.shell("modprobe kvm_amd; test -c /dev/kvm");
+      await bed.run(["/bin/sh", "-ec", PREPARE, "sh", bed.#settings()]);
       return bed;
     } catch (error) {
       await machine.kill();
@@ -110,12 +118,19 @@ export class NestedBed {
     return this.#machine.kill();
   }
 
+  /** For config.toml: of the bed's own, whatever this run's homes have. */
+  #settings(): string {
+    const program = this.firecracker ? `firecracker_bin = "${this.firecracker}"\n` : "";
+    return `default_image = "debian-slim"\nwarm_cache = 0\n${program}`;
+  }
+
   #environment(): Record<string, string> {
     return {
       HOME: SEED,
       PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
       CI: "true",
       BANGER_TEST_SEED: SEED,
+      [PATIENCE]: String(SLOWER),
       ...(this.firecracker && { BANGER_TEST_FIRECRACKER: this.firecracker }),
     };
   }
