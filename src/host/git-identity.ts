@@ -2,8 +2,20 @@
 import { run } from "./run.ts";
 import { findTool } from "./tools.ts";
 
-/** The `[user]` section of a git config file with the host's global name and email; null when there is none or no git. */
-export async function gitIdentity(): Promise<string | null> {
+let asking: Promise<string | null> | null = null;
+
+/**
+ * The `[user]` section of a git config file with the host's global name and email; null when there is none or no git. Who asks
+ * while git is being asked gets the same answer.
+ */
+export function gitIdentity(): Promise<string | null> {
+  asking ??= readIdentity().finally(() => {
+    asking = null;
+  });
+  return asking;
+}
+
+async function readIdentity(): Promise<string | null> {
   if (!(await findTool("git"))) return null;
   const { name, email } = await globalUser();
   const lines = [name && `\tname = ${quote(name)}`, email && `\temail = ${quote(email)}`].filter(Boolean);
