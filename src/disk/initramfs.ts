@@ -18,12 +18,18 @@ export interface InitramfsInputs {
 
 const LAYOUT = "1";
 
+/** Names of files by where their inputs are, which lie in folders named by their content: they need not be read at each start. */
+const made = new Map<string, string>();
+
 /**
  * The initramfs of an agent and a kernel, made when it is not in the cache yet.
  * @returns its path, `<cache>/initramfs/<digest of the inputs>.cpio`
  */
 export async function ensureInitramfs(paths: Paths, inputs: InitramfsInputs): Promise<string> {
   const folder = await privateDirectory(join(paths.cache, "initramfs"));
+  const sources = [inputs.agent, ...inputs.modules].join("\0");
+  const known = made.get(sources);
+  if (known && (await exists(join(folder, known)))) return join(folder, known);
   const agent = await readFile(inputs.agent);
   const modules = await Promise.all(
     inputs.modules.map(async (file) => ({ name: basename(file), content: await readFile(file) })),
@@ -33,12 +39,14 @@ export async function ensureInitramfs(paths: Paths, inputs: InitramfsInputs): Pr
     ["agent", agent],
     ...modules.map(({ name, content }) => [name, content] as const),
   ]);
-  const target = join(folder, `${digest}.cpio`);
+  const name = `${digest}.cpio`;
+  const target = join(folder, name);
   if (!(await exists(target))) {
     await publishFile(target, (temporary) =>
       writeFile(temporary, initramfsArchive(agent, modules), { mode: 0o600, flag: "wx" }),
     );
   }
+  made.set(sources, name);
   return target;
 }
 
