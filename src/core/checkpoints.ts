@@ -45,6 +45,9 @@ export const CHECKPOINTS = [
 /** Those of templates, made and used: tests/vm/warm.test.ts. */
 export const WARM_CHECKPOINTS = ["warm.launched", "warm.saved", "warm.complete", "warm.borrowed"] as const;
 
+/** Of a machine that stands by: tests/vm/standby.test.ts. */
+export const STANDBY_CHECKPOINTS = ["standby.launched", "standby.ready", "standby.taken"] as const;
+
 /** Of a jailer's jail, made and removed: tests/vm/jailer.test.ts. */
 export const JAIL_CHECKPOINTS = ["jail.begun", "jail.made", "jail.ended", "jail.emptied"] as const;
 
@@ -74,6 +77,7 @@ export const SUPPLY_CHECKPOINTS = [
 export type Checkpoint =
   | (typeof CHECKPOINTS)[number]
   | (typeof WARM_CHECKPOINTS)[number]
+  | (typeof STANDBY_CHECKPOINTS)[number]
   | (typeof JAIL_CHECKPOINTS)[number]
   | (typeof SNAPSHOT_CHECKPOINTS)[number]
   | (typeof COPY_CHECKPOINTS)[number]

@@ -36,6 +36,8 @@ import { Deadlines } from "../vm/deadlines.ts";
 import { LiveVms } from "../vm/live-vm.ts";
 import { recoverVms } from "../vm/recover.ts";
 import { SshAccess } from "../vm/ssh-access.ts";
+import { Standby } from "../vm/standby.ts";
+import { buildStandby } from "../vm/standby-build.ts";
 import { buildTemplate, endUnfinishedTemplates } from "../vm/warm-build.ts";
 import { WarmKeeper } from "../vm/warm-keeper.ts";
 import { WarmTemplates } from "../vm/warm-templates.ts";
@@ -177,15 +179,24 @@ function makeContext(
       return log;
     },
     forgetConsole: (id) => void consoles.delete(id),
+    get standby() {
+      return standby;
+    },
     warm: new WarmKeeper(new WarmTemplates(paths.cache), {
       build: (request, folder, work) => buildTemplate(context, request, folder, work),
+      standby: (request, template, signal) => context.standby.prepare(request, template, signal),
+      standDown: () => context.standby.drop(),
       limit: () => config.current.warm_cache,
-      busy: () => context.supplies.inUse || live.all().some((vm) => vm.inUse),
+      busy: () => context.supplies.users > 0 || live.all().some((vm) => vm.inUse),
       quietMs: 1000,
       patienceMs: 30_000,
       log,
     }),
   };
+  const standby = new Standby(context, {
+    make: (request, template, signal) => buildStandby(context, request, template, signal),
+    allowed: () => config.current.standby,
+  });
   return context;
 }
 

@@ -89,7 +89,7 @@ export class VmService {
     const publish = mappingsOf(request.publish);
     const diskRate = rateOf(request.disk_rate ?? null, "disk_rate");
     const netRate = rateOf(request.net_rate ?? null, "net_rate");
-    const id = newVmId();
+    const id = this.#claimStandby(request) ?? newVmId();
     return this.underLease(request.lease, id, () =>
       this.#startCreation(id, request, { publish, diskRate, netRate }),
     );
@@ -113,30 +113,55 @@ export class VmService {
     request: CreateVm,
     checked: Pick<CreateRequest, "publish" | "diskRate" | "netRate">,
   ): Operation {
-    return this.#operations.start("create", id, async (work) => {
-      const config = await this.#context.readConfig();
-      const record = await createVm(
-        this.#context,
-        {
-          id,
-          name: request.name,
-          image: request.image ?? config.default_image,
-          kernel: request.kernel,
-          driver: request.driver ?? config.driver,
-          vcpu: request.vcpu,
-          memoryMib: request.memory_mib,
-          diskBytes: request.disk_bytes,
-          nested: request.nested ?? false,
-          nat: request.nat ?? false,
-          ...checked,
-          autoRemove: request.auto_remove ?? false,
-          ttlMs: request.ttl_ms ?? null,
-        },
-        work,
-      );
-      if (request.start === false) this.#context.ports.close(id);
-      else await this.#firstStart(record, request, work);
-      if (request.workspace) await this.#firstPrepare(record, request.workspace, work);
+    return this.#operations.start("create", id, (work) =>
+      this.#create(id, request, checked, work).finally(() => this.#context.standby.release(id)),
+    );
+  }
+
+  async #create(
+    id: string,
+    request: CreateVm,
+    checked: Pick<CreateRequest, "publish" | "diskRate" | "netRate">,
+    work: Work,
+  ): Promise<void> {
+    const config = await this.#context.readConfig();
+    const record = await createVm(
+      this.#context,
+      {
+        id,
+        name: request.name,
+        image: request.image ?? config.default_image,
+        kernel: request.kernel,
+        driver: request.driver ?? config.driver,
+        vcpu: request.vcpu,
+        memoryMib: request.memory_mib,
+        diskBytes: request.disk_bytes,
+        nested: request.nested ?? false,
+        nat: request.nat ?? false,
+        ...checked,
+        autoRemove: request.auto_remove ?? false,
+        ttlMs: request.ttl_ms ?? null,
+      },
+      work,
+    );
+    if (request.start === false) this.#context.ports.close(id);
+    else await this.#firstStart(record, request, work);
+    if (request.workspace) await this.#firstPrepare(record, request.workspace, work);
+  }
+
+  /** The id of the machine that stands by, when the VM can be made of it. */
+  #claimStandby(request: CreateVm): string | null {
+    const { cold = false, start = true, disk_rate = null, net_rate = null } = request;
+    if (!start || cold || disk_rate !== null || net_rate !== null) return null;
+    const { config, standby } = this.#context;
+    return standby.claim({
+      image: request.image ?? config.default_image,
+      kernel: request.kernel,
+      driver: request.driver ?? config.driver,
+      vcpu: request.vcpu,
+      memoryMib: request.memory_mib,
+      diskBytes: request.disk_bytes,
+      nested: request.nested ?? false,
     });
   }
 

@@ -31,6 +31,8 @@ export interface BroughtUp {
   readonly live: LiveVm;
   readonly session: GuestSession;
   readonly attempts: number;
+  /** Its guest has been through a start before. */
+  readonly rehearsed?: true;
 }
 
 /**

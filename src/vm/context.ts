@@ -17,6 +17,7 @@ import type { ConsoleLog } from "./console-log.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { LiveVms } from "./live-vm.ts";
 import type { SshAccess } from "./ssh-access.ts";
+import type { Standby } from "./standby.ts";
 import type { WarmKeeper } from "./warm-keeper.ts";
 
 export interface ImageSource {
@@ -69,6 +70,7 @@ export interface VmContext {
   readonly supplies: Supplies;
   readonly nats: Nats;
   readonly warm: WarmKeeper;
+  readonly standby: Standby;
   readonly snapshots: SnapshotStore;
   readonly log: Log;
   /** The console log of a VM, running or not. */

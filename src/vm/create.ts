@@ -92,7 +92,7 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
     const kernel = await context.kernels.ensure(wantedKernel, work);
     await context.images.requireUnchanged(image);
     work.report.stage("creating", `${request.diskBytes / GIB}G disk`);
-    const record: VmRecord = {
+    const wanted: VmRecord = {
       ...NEVER_STARTED,
       id: request.id,
       name: request.name ?? "",
@@ -117,12 +117,10 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
       ttlMs: request.ttlMs,
       createdAt: Date.now(),
     };
-    const made = await placeVm(
-      context,
-      record,
-      (disk) => context.bootFiles.makeStateDisk(record.diskBytes, disk, work),
-      undo,
-    );
+    const standing = await context.standby.confirm(wanted);
+    const record = standing ? { ...wanted, borrowed: true, machine: standing.live.machine.handle } : wanted;
+    const makeDisk = (disk: string) => context.bootFiles.makeStateDisk(record.diskBytes, disk, work);
+    const made = await placeVm(context, record, standing ? null : makeDisk, undo);
     work.signal.throwIfAborted();
     context.vms.update(made.id, { state: "stopped" });
     return { ...made, state: "stopped" };
@@ -147,13 +145,13 @@ export const NEVER_STARTED = {
 /**
  * What every VM begins as: a record, a folder, a disk in it.
  * @param record without a name a free one is made up
- * @param makeDisk makes the file
+ * @param makeDisk makes the file; null: folder and disk are there
  * @param undo learns how to take it back
  */
 export async function placeVm(
   context: VmContext,
   record: VmRecord,
-  makeDisk: (file: string) => Promise<void>,
+  makeDisk: ((file: string) => Promise<void>) | null,
   undo: UndoStack,
 ): Promise<VmRecord> {
   const placed = insertRecord(context, record);
@@ -165,9 +163,11 @@ export async function placeVm(
   checkpoint("create.recorded");
   const directory = vmDirectory(context.paths, record.id);
   undo.push(() => rm(directory, { recursive: true, force: true }));
-  await mkdir(directory, { mode: 0o700 });
-  checkpoint("create.folder");
-  await makeDisk(stateDiskFile(directory));
+  if (makeDisk) {
+    await mkdir(directory, { mode: 0o700 });
+    checkpoint("create.folder");
+    await makeDisk(stateDiskFile(directory));
+  }
   await named;
   checkpoint("create.disk");
   return placed;

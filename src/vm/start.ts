@@ -79,19 +79,25 @@ async function startWithPorts(
   try {
     const warm = candidate && (await startWarm(context, candidate, work));
     if (spec.accelerator === "tcg") work.report.notice(status.why);
-    const { live, session, attempts } =
-      warm ?? (await (saved ? goOn(context, driver, spec, saved, work) : boot(context, driver, spec, work)));
+    const {
+      live,
+      session,
+      attempts,
+      rehearsed = false,
+    } = warm ??
+    (await (saved ? goOn(context, driver, spec, saved, work) : boot(context, driver, spec, work)));
     try {
       await startNetwork(context, vm, live, work);
       await becomeRunning(context, vm, session, {
         launchedAt,
         attempts,
+        rehearsed,
         identity: await identity,
         config,
         work,
       });
       watchExit(context, live);
-      if (candidate && !warm && driver.features.snapshot) context.warm.want(wantedTemplate(candidate));
+      if (candidate && driver.features.snapshot) context.warm.want(wantedTemplate(candidate));
       if (wait === "system") await settle(session, work);
     } catch (error) {
       const cause = work.signal.aborted ? error : await live.explain(error);
@@ -107,6 +113,7 @@ async function startWithPorts(
 interface Start {
   readonly launchedAt: number;
   readonly attempts: number;
+  readonly rehearsed: boolean;
   readonly identity: HostIdentity;
   readonly config: Config;
   readonly work: Work;
@@ -124,6 +131,7 @@ export async function finishStart(context: VmContext, vm: VmRecord, live: LiveVm
     await becomeRunning(context, vm, session, {
       launchedAt: vm.startedAt ?? Date.now(),
       attempts: 1,
+      rehearsed: false,
       identity: await hostIdentity(context.ssh, config.trust_host_ca),
       config,
       work,
@@ -146,7 +154,8 @@ async function becomeRunning(
   const { env } = await context.images.get(vm.imageDigest);
   const { identity, config, work } = start;
   const { borrowed, start: kind } = context.vms.get(vm.id) ?? vm;
-  if (kind !== "cold") void rehearse(session);
+  // Beside others who start there is no processor for it.
+  if (kind !== "cold" && !start.rehearsed && context.supplies.users <= 1) void rehearse(session);
   await configureGuest(session, { ...vm, borrowed }, { env, resolvers: config.default_dns }, identity);
   const { certificates = [], problems = [] } = identity.trusted ?? {};
   for (const problem of problems) work.report.notice(`trust_host_ca: ${problem}`);

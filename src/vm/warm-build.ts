@@ -14,16 +14,17 @@ import { endStrayMonitor } from "../vmm/monitor-process.ts";
 import { configureGuest, type HostIdentity } from "./configure.ts";
 import type { VmContext } from "./context.ts";
 import { rehearse } from "./rehearse.ts";
+import type { Kind } from "./standby.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { type Description, templateIn, WarmTemplates } from "./warm-templates.ts";
 
 /** What a template is to be made of. */
 export interface WarmRequest extends Description {
   readonly key: string;
+  readonly kind: Kind;
   readonly driver: Driver;
   /** Of the VM that wanted it; folder and disk are replaced. */
   readonly spec: LaunchSpec;
-  readonly diskBytes: number;
   /** banger's key for guests, the same in all. */
   readonly publicKey: string | null;
 }
@@ -41,7 +42,7 @@ const machineIn = (folder: string): string => join(folder, "vm");
 /** Fills an empty folder with a template's parts. No monitor is left, however it ends. @throws whatever went wrong */
 export async function buildTemplate(
   context: Pick<VmContext, "bootFiles">,
-  { driver, spec: wanted, diskBytes, publicKey }: WarmRequest,
+  { kind, driver, spec: wanted, publicKey }: WarmRequest,
   folder: string,
   { report, signal }: Work,
 ): Promise<void> {
@@ -49,7 +50,7 @@ export async function buildTemplate(
   const directory = machineIn(folder);
   await mkdir(directory, { mode: 0o700 });
   const disk = stateDiskFile(directory);
-  await context.bootFiles.makeStateDisk(diskBytes, disk, work);
+  await context.bootFiles.makeStateDisk(kind.diskBytes, disk, work);
   const disks = { ...wanted.disks, state: disk };
   // Limits are the VM's own, each driver sets them when it restores.
   const spec: LaunchSpec = {
@@ -93,7 +94,7 @@ export async function endUnfinishedTemplates(cache: string): Promise<void> {
  * What every start does is done once: what it needs is in memory then, and its files are there. An image may have no programs.
  * A renewal that would have the guest make further keys is not rehearsed: every copy would go on making the same ones.
  */
-async function rehearseStart(session: GuestSession, host: HostIdentity): Promise<void> {
+export async function rehearseStart(session: GuestSession, host: HostIdentity): Promise<void> {
   await rehearse(session);
   await rehearse(session, ["/bin/sh", "-c", ":"]);
   if (await hasOtherKeys(session)) return;

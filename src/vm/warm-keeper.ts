@@ -1,6 +1,7 @@
 /**
  * Keeps templates ready in the background: one is made after the first VM of its kind has come up cold, when that VM's own first
- * work is over, one at a time and at idle priority. Nothing is done while nothing is wanted.
+ * work is over, one at a time and at idle priority; and after each VM of the kind a machine stands by for the next one. Nothing is
+ * done while nothing is wanted.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { silent, type Work } from "../core/stage.ts";
@@ -16,6 +17,10 @@ const TRIES = 2;
 export interface WarmSurroundings {
   /** Fills a folder with a template. */
   build(request: WarmRequest, folder: string, work: Work): Promise<void>;
+  /** Has a machine of a template stand by for the next VM. Never fails. */
+  standby(request: WarmRequest, template: WarmTemplate, signal: AbortSignal): Promise<void>;
+  /** Ends what stands by. */
+  standDown(): Promise<void>;
   /** `warm_cache`: bytes that all may take; 0 = none are made or used. */
   limit(): number;
   /** Whether some VM is being started or used now. */
@@ -57,7 +62,7 @@ export class WarmKeeper {
     await this.#templates.removeOf(digest);
   }
 
-  /** Has a template made, some time. */
+  /** Has a template made, some time, and then a machine of it stand by. */
   want(request: WarmRequest): void {
     if (this.#surroundings.limit() === 0 || this.#wanted.size >= MOST_WANTED) return;
     if ((this.#failures.get(request.key) ?? 0) >= TRIES) return;
@@ -76,12 +81,13 @@ export class WarmKeeper {
     await this.#working;
   }
 
-  /** Ends what is being made and forgets what is wanted; resolves when nothing of it is left. */
+  /** Ends what is being made or stands by, and forgets what is wanted; resolves when nothing of it is left. */
   async stop(): Promise<void> {
     this.#wanted.clear();
     this.#stop.abort();
     this.#stop = new AbortController();
     await this.#working;
+    await this.#surroundings.standDown();
   }
 
   #begin(): void {
@@ -98,6 +104,7 @@ export class WarmKeeper {
       if (!request || signal.aborted) return;
       this.#wanted.delete(request.key);
       await this.#make(request, signal);
+      if (this.#wanted.size === 0 && !signal.aborted) await this.#standBy(request, signal);
     }
   }
 
@@ -118,6 +125,12 @@ export class WarmKeeper {
       this.#failed(key);
       log.warn({ key, template: name, err: error }, "a warm template could not be made");
     }
+  }
+
+  /** Of the kind that was wanted last. */
+  async #standBy(request: WarmRequest, signal: AbortSignal): Promise<void> {
+    const template = await this.take(request.key);
+    if (template) await this.#surroundings.standby(request, template, signal);
   }
 
   #failed(key: string): void {

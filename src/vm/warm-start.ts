@@ -5,8 +5,9 @@ import type { Work } from "../core/stage.ts";
 import { cloneStateDisk } from "../disk/state-disk.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { Driver, LaunchSpec } from "../vmm/driver.ts";
-import { type BroughtUp, goOn } from "./bring-up.ts";
+import { type BroughtUp, endMachine, goOn } from "./bring-up.ts";
 import type { VmContext } from "./context.ts";
+import type { Kind, StandbyMachine } from "./standby.ts";
 import type { WarmRequest } from "./warm-build.ts";
 import { type WarmTemplate, warmKey } from "./warm-templates.ts";
 
@@ -27,15 +28,12 @@ export function wantedTemplate(candidate: WarmCandidate): WarmRequest {
   const { vm, driver, spec, publicKey } = candidate;
   const name = `${vm.imageName}, ${vm.vcpu} vcpu, ${vm.memoryMib} MiB, ${vm.driver}/${spec.accelerator}`;
   const madeOf = [vm.imageDigest, vm.kernelDigest];
-  return {
-    key: warmKey(vm, spec, candidate),
-    name,
-    madeOf,
-    driver,
-    spec,
-    diskBytes: vm.diskBytes,
-    publicKey,
-  };
+  return { key: warmKey(vm, spec, candidate), name, madeOf, kind: kindOf(vm), driver, spec, publicKey };
+}
+
+function kindOf(vm: VmRecord): Kind {
+  const { imageName, imageDigest, kernelName, kernelDigest, driver, vcpu, memoryMib, diskBytes, nested } = vm;
+  return { imageName, imageDigest, kernelName, kernelDigest, driver, vcpu, memoryMib, diskBytes, nested };
 }
 
 /**
@@ -49,8 +47,14 @@ export async function startWarm(
 ): Promise<BroughtUp | null> {
   const { vm, driver, spec } = candidate;
   const key = warmKey(vm, spec, candidate);
+  const standing = await context.standby.take(vm.id, key);
+  const up = standing && (await takeOver(context, standing, work));
+  if (up) return up;
   const template = driver.features.snapshot ? await context.warm.take(key) : null;
-  if (!template) return null;
+  if (!template) {
+    if (vm.borrowed) await emptyDisk(context, vm, spec, work); // of a machine that stood by and is gone
+    return null;
+  }
   for (let attempt = 1; ; attempt++) {
     try {
       await takeDisk(context, vm, spec, template, work);
@@ -64,6 +68,27 @@ export async function startWarm(
       await emptyDisk(context, vm, spec, work);
       return null;
     }
+  }
+}
+
+/** Lets a machine that stood by go on as the VM's. Null when it does not; no monitor is left then. */
+async function takeOver(
+  context: VmContext,
+  { id, live }: StandbyMachine,
+  work: Work,
+): Promise<BroughtUp | null> {
+  work.report.stage("starting warm", "from standby");
+  context.vms.update(id, { borrowed: true, start: "warm" });
+  context.live.add(live);
+  checkpoint("standby.taken");
+  try {
+    await live.machine.resume();
+    return { live, session: await live.guest(), attempts: 1, rehearsed: true };
+  } catch (error) {
+    await endMachine(context, live);
+    if (work.signal.aborted) throw error;
+    context.log.warn({ vm: id, err: error }, "the machine that stood by did not go on");
+    return null;
   }
 }
 

@@ -16,6 +16,7 @@ import { benchKernels } from "./kernels.ts";
 import { benchList } from "./list.ts";
 import type { Row } from "./measure.ts";
 import { makeBenchHome } from "./setting.ts";
+import { benchStandby } from "./standby.ts";
 import { benchStop } from "./stop.ts";
 import { benchThroughput } from "./throughput.ts";
 import { benchVersion } from "./version.ts";
@@ -27,6 +28,7 @@ const BENCHES = {
   version: benchVersion,
   boot: benchBoot,
   warm: benchWarm,
+  standby: benchStandby,
   exec: benchExec,
   forks: benchForks,
   throughput: benchThroughput,

@@ -11,6 +11,7 @@ import type { BenchHome } from "./setting.ts";
 
 const N = 10;
 const AT_ONCE = 8;
+const ROUNDS = 10;
 const TARGETS = { cold: 6, bare: 1.5, many: 1.3 };
 
 /** Starts from a template: against a boot, against QEMU by hand, many at once, and how soon commands are at full speed. */
@@ -22,12 +23,13 @@ export async function benchWarm(home: BenchHome): Promise<Row[]> {
   ]);
 }
 
-/** Has VMs start warm while `work` goes on. */
+/** Has VMs start warm while `work` goes on: from the template, unless a machine is to stand by. */
 export async function withTemplate<T>(
   home: BenchHome,
   work: (template: BareTemplate) => Promise<T>,
+  { standby = false } = {},
 ): Promise<T> {
-  await configureHome(home.path, 'warm_cache = "2G"\n');
+  await configureHome(home.path, `warm_cache = "2G"\nstandby = ${standby}\n`);
   try {
     return await work(await untilTemplate(home));
   } finally {
@@ -89,7 +91,7 @@ async function endToEnd(home: BenchHome, template: BareTemplate): Promise<Row[]>
 async function many(home: BenchHome): Promise<Row> {
   const single: number[] = [];
   const slowest: number[] = [];
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     single.push(await time(() => run(home)));
     const all = await Promise.all(Array.from({ length: AT_ONCE }, () => time(() => run(home))));
     slowest.push(Math.max(...all)); // of 8 the 95th percentile is the last one
@@ -98,7 +100,7 @@ async function many(home: BenchHome): Promise<Row> {
   const ratio = median(slowest) / median(single);
   return {
     name: `${AT_ONCE} warm starts at once, the last one`,
-    n: 3,
+    n: ROUNDS,
     ours: ms(median(slowest)),
     theirs: `${ms(median(single))} one alone`,
     ratio,

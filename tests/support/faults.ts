@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Checkpoint } from "../../src/core/checkpoints.ts";
@@ -61,6 +61,12 @@ export class Faults {
   /** Checkpoints passed since the beginning. */
   passed(): Set<string> {
     return new Set(readFileSync(join(this.#folder, PASSED), "utf8").split("\n"));
+  }
+
+  /** Resolves once the armed fault has happened. */
+  untilHappened({ point }: Fault): Promise<void> {
+    const armed = join(this.#folder, ARMED);
+    return untilHolds(`${point} passed`, this.#folder, async () => !existsSync(armed));
   }
 
   /** Fails unless the armed fault has happened. */

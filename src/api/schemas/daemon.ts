@@ -12,6 +12,10 @@ export const daemonStatus = z
     rss_bytes: bytes,
     state_directory: z.string(),
     vms: z.object({ total: z.int(), running: z.int() }),
+    standby: z
+      .string()
+      .nullable()
+      .describe("what kind of VM a machine stands by for (`standby` in config.toml)"),
     driver: z.object({ name: z.string(), usable: z.boolean(), detail: z.string() }),
   })
   .meta({ id: "DaemonStatus" });

@@ -27,6 +27,7 @@ export function renderDaemon(report: DaemonReport, { style }: View): string {
     ["version", `${report.version} (API ${report.api}, Node ${report.node})`],
     ["memory", formatSize(report.rss_bytes)],
     ["VMs", `${report.vms.running} running, ${report.vms.total} in all`],
+    ["standby", report.standby ?? "none"],
     ["driver", `${driver.name}: ${driver.usable ? driver.detail : style.red(driver.detail)}`],
     ["state", report.state_directory],
   ]);

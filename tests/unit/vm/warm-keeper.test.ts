@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import type { Kind } from "../../../src/vm/standby.ts";
 import { WarmKeeper, type WarmSurroundings } from "../../../src/vm/warm-keeper.ts";
 import { WarmTemplates } from "../../../src/vm/warm-templates.ts";
 import type { Driver, LaunchSpec } from "../../../src/vmm/driver.ts";
@@ -14,7 +15,7 @@ const request = (digit: string) => ({
   madeOf: [digit.toUpperCase(), "kernel"],
   driver: {} as Driver,
   spec: {} as LaunchSpec,
-  diskBytes: 1,
+  kind: {} as Kind,
   publicKey: null,
 });
 const SIZE = 1_000_000;
@@ -23,11 +24,14 @@ const quietLog = { info() {}, warn() {}, error() {} };
 function keeper(t: TestContext, change: Partial<WarmSurroundings> = {}) {
   const templates = new WarmTemplates(temporaryFolder(t));
   const built: string[] = [];
+  const waiting: string[] = [];
   const made = new WarmKeeper(templates, {
     build: async ({ name }, folder) => {
       built.push(name);
       await writeFile(join(folder, "content"), Buffer.alloc(SIZE, 1));
     },
+    standby: async ({ name }) => void waiting.push(name),
+    standDown: async () => void waiting.splice(0),
     limit: () => 10 * SIZE,
     busy: () => false,
     log: quietLog,
@@ -35,7 +39,7 @@ function keeper(t: TestContext, change: Partial<WarmSurroundings> = {}) {
     patienceMs: 20,
     ...change,
   });
-  return { templates, built, keeper: made };
+  return { templates, built, waiting, keeper: made };
 }
 
 test("what is wanted is made once, one after the other, and found", async (t) => {

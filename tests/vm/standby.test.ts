@@ -1,0 +1,153 @@
+/** The machine that stands by: who gets it and who does not, that its VM is like any other, and what is left when a daemon dies over it. */
+import assert from "node:assert/strict";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { STANDBY_CHECKPOINTS } from "../../src/core/checkpoints.ts";
+import { MIB } from "../../src/core/units.ts";
+import type { CreateOptions, Sandbox, Vm } from "../../src/sdk/index.ts";
+import { configureHome } from "../support/command.ts";
+import { Faults, untilHolds } from "../support/faults.ts";
+import { makeHome } from "../support/home.ts";
+import { monitorsOf } from "../support/monitors.ts";
+import { assertSound } from "../support/soundness.ts";
+
+const SIZE = { vcpu: 1, memoryMib: 256, diskBytes: 512 * MIB } as const;
+const SMALL = ["--vcpu", "1", "--memory", "256M", "--disk-size", "512M"];
+const CONFIG = 'warm_cache = "1G"\n';
+
+describe("a machine that stands by", async () => {
+  const home = await makeHome();
+  await configureHome(home.path, CONFIG);
+  await rm(join(home.path, ".cache/banger/warm"), { recursive: true, force: true }); // none that a seed may have
+  const faults = new Faults(home);
+  const vms = join(home.state, "vms");
+
+  /** Its id; waits for it. */
+  async function standing(): Promise<string> {
+    const banger = await faults.connect();
+    // The daemon's log says when it is there.
+    await untilHolds("a machine stands by", home.state, async () => (await banger.status()).standby !== null);
+    const known = (await banger.list()).map((vm) => vm.id);
+    const [id, ...more] = (await readdir(vms)).filter((name) => !known.includes(name));
+    assert.deepEqual(more, [], "one and no more");
+    return id ?? "";
+  }
+
+  const create = async (options: CreateOptions = {}) =>
+    (await faults.connect()).create({ ...SIZE, ...options });
+
+  /** What tells one machine from another. */
+  const identity = async (vm: Sandbox) => {
+    const { text } = await vm.exec([
+      "sh",
+      "-c",
+      "cat /etc/machine-id; cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub; head -c 32 /dev/urandom | od -An -tx1 -w32; hostname",
+    ]);
+    return text.trim().split("\n");
+  };
+
+  test("is there after the first VM of a kind, is in no list, and becomes the next one: another machine, as it was asked for", async () => {
+    const first = await create();
+    assert.equal(first.info.start, "cold");
+    const id = await standing();
+    assert.deepEqual(await monitorsOf(home.state, id).then((all) => all.length > 0), true);
+    const { stdout } = await home.run([
+      "vm",
+      "run",
+      "-q",
+      "--json",
+      "-d",
+      ...SMALL,
+      "--name",
+      "next",
+      "-e",
+      "TOLD=yes",
+    ]);
+    const vm = JSON.parse(stdout) as Vm;
+    assert.deepEqual([vm.id, vm.start], [id, "warm"]);
+    const banger = await faults.connect();
+    const next = await banger.get("next");
+    const following = await standing();
+    const third = await create();
+    assert.equal(third.id, following);
+    const told = await Promise.all([first, next, third].map(identity));
+    for (const at of [0, 1, 2, 3])
+      assert.equal(new Set(told.map((lines) => lines[at])).size, 3, `identity ${at}`);
+    assert.equal(told[1]?.at(-1), "next");
+    const behind = Date.now() / 1000 - Number((await third.exec(["date", "+%s.%N"])).text);
+    assert.ok(Math.abs(behind) < 5, `the clock is ${behind} s behind`);
+    assert.match(await third.waitSystem(), /^(running|degraded)$/);
+
+    await next.files.write("/root/note", "kept");
+    await home.killDaemon();
+    const again = await (await faults.connect()).get("next");
+    assert.equal(await again.files.readText("/root/note"), "kept", "a later daemon finds it like any other");
+    await again.stop();
+    await again.start();
+    assert.equal(again.info.start, "cold");
+    assert.equal((await identity(again))[0], told[1]?.[0], "it stays the machine that it became");
+    for (const one of await (await faults.connect()).list()) await one.delete();
+  });
+
+  test("waits on for a VM of its kind while others come", async () => {
+    await (await create()).delete();
+    const id = await standing();
+    const others = [
+      await create({ start: false }),
+      await create({ cold: true }),
+      await create({ memoryMib: 320 }),
+      await create({ diskRate: { bytesPerSecond: 100 * MIB } }),
+    ];
+    for (const vm of others) assert.notEqual(vm.id, id);
+    for (const vm of others) await vm.delete();
+  });
+
+  test("goes when it is switched off, with what it was made of, and with its daemon", async () => {
+    await (await create()).delete();
+    await standing();
+    assert.equal((await home.run(["cache", "prune"])).code, 0);
+    await assertSound(await faults.connect(), home);
+
+    await (await create()).delete();
+    await standing();
+    assert.equal((await home.run(["daemon", "stop"])).code, 0);
+    await assertSound(await faults.connect(), home);
+
+    await (await create()).delete();
+    await standing();
+    await home.killDaemon();
+    await assertSound(await faults.connect(), home);
+  });
+
+  test("leaves nothing when a daemon dies over it, and a VM that had taken it goes on", async () => {
+    for (const point of ["standby.launched", "standby.ready"] as const) {
+      await faults.connect();
+      const fault = { point, victim: "daemon" } as const;
+      faults.arm(fault);
+      await faults.run(["vm", "create", "--name", "box", ...SMALL]);
+      await faults.untilHappened(fault);
+      const banger = await faults.connect();
+      await assertSound(banger, home);
+      await (await banger.get("box")).delete();
+    }
+    await (await create()).delete();
+    const id = await standing();
+    faults.arm({ point: "standby.taken", victim: "daemon" });
+    assert.notEqual(await faults.run(["vm", "create", "--name", "cut", ...SMALL]), 0);
+    const banger = await faults.connect();
+    await configureHome(home.path, `${CONFIG}standby = false\n`);
+    const cut = await banger.get("cut");
+    assert.equal(cut.id, id);
+    for (const { id: operation } of await banger.operations.list())
+      await banger.operations.follow(operation).catch(() => {});
+    assert.equal((await cut.exec(["hostname"])).text, "cut\n");
+    await cut.delete();
+    await (await banger.create(SIZE)).delete();
+    await assertSound(banger, home);
+    assert.ok(
+      STANDBY_CHECKPOINTS.every((each) => faults.passed().has(each)),
+      "no checkpoint was left out",
+    );
+  });
+});
