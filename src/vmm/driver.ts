@@ -113,7 +113,10 @@ export interface Machine {
    * @throws driver_failed; what was written by then is the caller's to remove
    */
   saveState(folder: string, signal: AbortSignal): Promise<void>;
-  /** Sends the monitor's own process (not its jail) a signal and returns; nothing happens when it is gone. */
+  /**
+   * Sends the monitor's own process (not its jail) a signal that ends it, another one where it does not take that, and returns;
+   * nothing happens when it is gone.
+   */
   signal(signal: KillSignal): void;
   /** Tells the guest that its state disk has a new size, after the file was grown. */
   stateDiskResized(bytes: number): Promise<void>;

@@ -2,7 +2,6 @@
 import { join, relative } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { BangerError } from "../../core/errors.ts";
-import type { KillSignal } from "../../core/signals.ts";
 import { readFifo } from "../../host/fifo.ts";
 import { killProcess, residentBytes, signalInnermost } from "../../host/processes.ts";
 import { connectForeign } from "../../host/unix-socket.ts";
@@ -106,8 +105,12 @@ export class FirecrackerMachine implements Machine {
     await Promise.all([stray, this.exited, this.#consoleClosed]);
   }
 
-  signal(signal: KillSignal): void {
-    signalInnermost(this.handle, `SIG${signal}`);
+  /**
+   * Whichever signal it is: Firecracker has nothing to put in order, and as the first process of its namespace it does not get one
+   * that it has no handler for, as for SIGTERM (pid_namespaces(7)).
+   */
+  signal(): void {
+    signalInnermost(this.handle, "SIGKILL");
   }
 
   pause(): Promise<void> {

@@ -39,6 +39,9 @@ if (!values["api-sock"]) fail("no --api-sock");
 if (existsSync(values["api-sock"])) fail("Failed to open the API socket: Address in use");
 if (plan.dieAt === "start") fail("the double dies at the start");
 
+// The first process of its namespace, which has no handler for them: it does not get them.
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => {});
+
 const log = createWriteStream(values["log-path"] ?? "/dev/null", { flags: "r+" });
 await once(log, "open"); // before there is a socket, as Firecracker does
 const say = (text: string) => void log.write(`${new Date().toISOString()} [${values.id}:main] ${text}\n`);
