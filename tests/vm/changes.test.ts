@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { GIB } from "../../src/core/units.ts";
 import { makeHome } from "../support/home.ts";
-import { monitorsOf } from "../support/monitors.ts";
+import { monitorOf, monitorsOf } from "../support/monitors.ts";
 
 describe("a VM is changed", async () => {
   const home = await makeHome();
@@ -84,7 +84,7 @@ describe("a VM is changed", async () => {
     assert.equal((await vm.refresh()).state, "error");
 
     await vm.start();
-    for (const pid of await monitorsOf(home.state, vm.id)) process.kill(pid, "SIGSTOP");
+    process.kill(await monitorOf(home.state, vm.id), "SIGSTOP");
     const stopping = Promise.withResolvers<void>();
     const stop = vm.stop({
       onEvent: (event) => event.type === "stage" && event.name === "powering off" && stopping.resolve(),
