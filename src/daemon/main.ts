@@ -3,11 +3,12 @@
  * ready (one line on the descriptor BANGER_READY_FD: `ready`, `exists`, or `failed <error>`), and serves until SIGTERM.
  */
 import { createWriteStream } from "node:fs";
-import { uptime } from "node:os";
+import { availableParallelism, uptime } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { Catalogs } from "../catalog/catalogs.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
+import { Slots } from "../core/slots.ts";
 import { silent } from "../core/stage.ts";
 import { ensureAgentBinary } from "../disk/agent-binary.ts";
 import { ensureInitramfs } from "../disk/initramfs.ts";
@@ -171,6 +172,7 @@ function makeContext(
     busy: new BusyVms(),
     ssh: new SshAccess(paths, () => config.current.ssh_key_path, vms, log),
     supplies: new Supplies(),
+    starts: new Slots(availableParallelism() + 1), // each waits for something now and then
     deadlines: new Deadlines(vms, () => config.current.auto_stop_after),
     log,
     consoleOf(id) {

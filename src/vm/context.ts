@@ -1,5 +1,6 @@
 /** What every VM pipeline works with. Made once by the daemon's composition root. */
 import type { Config } from "../core/config.ts";
+import type { Slots } from "../core/slots.ts";
 import type { Work } from "../core/stage.ts";
 import type { Paths } from "../host/paths.ts";
 import type { Supplies } from "../host/supplies.ts";
@@ -68,6 +69,8 @@ export interface VmContext {
   readonly ssh: SshAccess;
   readonly deadlines: Deadlines;
   readonly supplies: Supplies;
+  /** For VMs that go on from a saved state, which is all computing: many at a time would only get in each other's way. */
+  readonly starts: Slots;
   readonly nats: Nats;
   readonly warm: WarmKeeper;
   readonly standby: Standby;

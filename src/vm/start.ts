@@ -19,7 +19,7 @@ import { startNetwork } from "./network.ts";
 import { rehearse } from "./rehearse.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { trustCertificates } from "./trust.ts";
-import { startWarm, wantedTemplate } from "./warm-start.ts";
+import { startWarm, wantedTemplate, willStartWarm } from "./warm-start.ts";
 import { watchExit } from "./watch-exit.ts";
 
 export type WaitFor = "agent" | "system" | "none";
@@ -77,6 +77,8 @@ async function startWithPorts(
   });
   checkpoint("start.recorded");
   try {
+    const goesOn = saved !== undefined || (candidate !== null && (await willStartWarm(context, candidate)));
+    using _turn = goesOn ? await context.starts.take(work.signal) : null;
     const warm = candidate && (await startWarm(context, candidate, work));
     if (spec.accelerator === "tcg") work.report.notice(status.why);
     const {

@@ -45,6 +45,11 @@ export class WarmKeeper {
     this.#surroundings = surroundings;
   }
 
+  /** Whether a VM could start from a key's template now. */
+  async has(key: string): Promise<boolean> {
+    return this.#surroundings.limit() > 0 && (await this.#templates.has(key));
+  }
+
   /** The template of a key, or null. */
   async take(key: string): Promise<WarmTemplate | null> {
     return this.#surroundings.limit() > 0 ? this.#templates.take(key) : null;

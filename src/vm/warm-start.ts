@@ -36,6 +36,13 @@ function kindOf(vm: VmRecord): Kind {
   return { imageName, imageDigest, kernelName, kernelDigest, driver, vcpu, memoryMib, diskBytes, nested };
 }
 
+/** Whether there is a template for a VM that has no machine yet. */
+export async function willStartWarm(context: VmContext, candidate: WarmCandidate): Promise<boolean> {
+  const { vm, driver, spec } = candidate;
+  if (vm.borrowed || !driver.features.snapshot) return false;
+  return context.warm.has(warmKey(vm, spec, candidate));
+}
+
 /**
  * @returns null when there is no template, or it does not come up; the VM's disk is an empty one then, as before
  * @throws only when the work is cancelled
