@@ -1,7 +1,6 @@
 /** What banger needs of the host and the host lacks: offered for installation the moment a command meets it. */
 import { BangerError } from "../core/errors.ts";
 import type { Context } from "./context.ts";
-import { canAsk, confirmed } from "./terminal/confirm.ts";
 
 /**
  * Does `work`; when it fails because host packages are missing, installs everything that is missing (after asking, unless
@@ -46,6 +45,7 @@ export async function installMissing(context: Context, yes: boolean): Promise<bo
 }
 
 async function agreed(context: Context): Promise<boolean> {
+  const { canAsk, confirmed } = await import("./terminal/confirm.ts");
   if (canAsk(context)) return confirmed(context, "Install them now?");
   context.note("not installed without asking: type the command again with --yes");
   return false;

@@ -2,7 +2,6 @@
 import { Command as Commander, CommanderError, Option } from "commander";
 import { BangerError } from "../core/errors.ts";
 import type { Command, Input, OptionSpec, OptionSpecs } from "./command.ts";
-import { RELATED } from "./related.ts";
 
 /** @returns the parsed input, or `help` with its text when that was asked for @throws invalid_argument */
 export async function parse(
@@ -71,6 +70,7 @@ async function helpText(command: Command<OptionSpecs, never>, parser: Commander)
   const usageLine = ["[options]", command.arguments ?? "", command.takesCommand ? "[-- cmd...]" : ""];
   parser.usage(usageLine.filter(Boolean).join(" "));
   const notes = command.notes ? await command.notes() : "";
+  const { RELATED } = await import("./related.ts");
   const also = RELATED[command.name]?.map((name) => `banger ${name}`).join(", ");
   return [
     parser.helpInformation(),

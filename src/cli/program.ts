@@ -5,9 +5,7 @@ import { VERSION } from "../core/version.ts";
 import type { Command, OptionSpecs } from "./command.ts";
 import { type Context, makeContext } from "./context.ts";
 import { failureCode, Interrupted, signalCode } from "./exit.ts";
-import { groupHelp, programHelp } from "./help.ts";
 import { COMMANDS, type Entry, load, resolve } from "./registry.ts";
-import { didYouMean } from "./suggest.ts";
 import { streamFailed } from "./terminal/flow.ts";
 import { problem } from "./terminal/problem.ts";
 import { makeStyle, wantsColour } from "./terminal/view.ts";
@@ -46,13 +44,13 @@ export async function run(words: readonly string[], context: Context): Promise<n
       first === "-h" ||
       (first === "help" && words.length === 1)
     ) {
-      return print(context, programHelp());
+      return print(context, (await import("./help.ts")).programHelp());
     }
     if (first === "--version" || first === "-V") return print(context, `banger ${VERSION}\n`);
     if (first === "help") return await run([...words.slice(1), "--help"], context);
     const found = resolve(words, [...COMMANDS, COMPLETE]);
-    if ("group" in found) return print(context, groupHelp(found.group));
-    if ("unknown" in found) throw unknownCommand(found.unknown, found.candidates);
+    if ("group" in found) return print(context, (await import("./help.ts")).groupHelp(found.group));
+    if ("unknown" in found) throw await unknownCommand(found.unknown, found.candidates);
     const command = await loadCommand(found.entry);
     guestExit = command.guestExit ?? false;
     return await perform(command, found.rest, context);
@@ -94,7 +92,8 @@ function print(context: Context, text: string): number {
   return EXIT.ok;
 }
 
-function unknownCommand(command: string, candidates: readonly string[]): BangerError {
+async function unknownCommand(command: string, candidates: readonly string[]): Promise<BangerError> {
+  const { didYouMean } = await import("./suggest.ts");
   const suggestion = didYouMean(command, candidates, "banger --help lists the commands");
   return BangerError.of("unknown_command", { command, suggestion });
 }

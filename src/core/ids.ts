@@ -1,15 +1,15 @@
 /** Identifiers and names. */
 import { BangerError } from "./errors.ts";
 
-// Not `import`: an ES import evaluates getters that load what nothing here needs, some milliseconds of every command.
-const { randomBytes, randomInt } = process.getBuiltinModule("node:crypto");
+// Loaded where it is used: a client that only checks a name does not need it, and it takes 5 ms.
+const crypto = () => process.getBuiltinModule("node:crypto");
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"; // Crockford base 32: no look-alikes
 
 /** A random id such as `vm-7f3k9q2w0x` (50 bits). */
 export function newId(prefix: "vm" | "sn" | "op" | "ls"): string {
   const length = prefix === "vm" || prefix === "sn" ? 10 : 6;
-  return `${prefix}-${Array.from(randomBytes(length), (byte) => ALPHABET[byte % 32]).join("")}`;
+  return `${prefix}-${Array.from(crypto().randomBytes(length), (byte) => ALPHABET[byte % 32]).join("")}`;
 }
 
 const ADJECTIVES =
@@ -27,7 +27,7 @@ export function newName(): string {
 }
 
 function pick(words: readonly string[]): string {
-  return words[randomInt(words.length)] ?? "plain";
+  return words[crypto().randomInt(words.length)] ?? "plain";
 }
 
 /** Checks that a VM name is a DNS label (RFC 1123). @throws invalid_argument */

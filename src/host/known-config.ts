@@ -7,11 +7,9 @@ import { join } from "node:path";
 import type { Config } from "../core/config.ts";
 import { VERSION } from "../core/version.ts";
 import { readConfigFile } from "./config-file.ts";
-import { exists, privateDirectory, replaceFile } from "./files.ts";
 import { configFile, type Paths } from "./paths.ts";
 
 // Not `import`: an ES import evaluates getters that load what nothing here needs, some milliseconds of every command.
-const { hash } = process.getBuiltinModule("node:crypto");
 const { isDeepStrictEqual } = process.getBuiltinModule("node:util");
 
 /** As `readConfig`: the same for the same text. @throws what `readConfig` throws */
@@ -34,7 +32,7 @@ interface Known {
 /** Of the text and of what reads it: in a working copy that changes without its version. */
 async function keyOf(text: string): Promise<string> {
   const sources = await stat(join(import.meta.dirname, "../core"));
-  return hash("sha256", JSON.stringify([VERSION, sources.mtimeMs, text]));
+  return JSON.stringify([VERSION, sources.mtimeMs, text]);
 }
 
 async function recall(memory: string, key: string): Promise<Config | null> {
@@ -49,6 +47,7 @@ async function recall(memory: string, key: string): Promise<Config | null> {
 async function remember(cache: string, memory: string, known: Known): Promise<void> {
   const content = JSON.stringify(known);
   if (!isDeepStrictEqual(JSON.parse(content), known)) return; // it would come back as something else
+  const { exists, privateDirectory, replaceFile } = await import("./files.ts"); // seldom needed
   if (!(await exists(cache))) await privateDirectory(cache);
   await replaceFile(memory, content);
 }

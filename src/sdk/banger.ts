@@ -5,7 +5,6 @@ import { resolvePaths } from "../host/paths.ts";
 import { type Catalogs, catalogsOf } from "./catalogs.ts";
 import { type Cleaning, cleaning } from "./cleaning.ts";
 import { type ConnectOptions, dialler } from "./connect.ts";
-import { connectPort } from "./connect-port.ts";
 import type { Execution } from "./execution.ts";
 import { type Images, imagesOf } from "./images.ts";
 import { type Kernels, kernelsOf } from "./kernels.ts";
@@ -166,7 +165,8 @@ export class Banger implements Disposable {
   }
 
   /** Connects to a TCP port in a VM by name, id or unique id prefix, without asking for the VM first. */
-  connectPort(ref: string, port: number, options: { signal?: AbortSignal } = {}): Promise<Duplex> {
+  async connectPort(ref: string, port: number, options: { signal?: AbortSignal } = {}): Promise<Duplex> {
+    const { connectPort } = await import("./connect-port.ts");
     return connectPort(this.#transport, `/v1/vms/${segment(ref)}`, port, options.signal);
   }
 

@@ -2,7 +2,6 @@
 import { lstat } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { BangerError } from "../core/errors.ts";
-import { startDaemon } from "../host/daemon-process.ts";
 import { daemonSocket, type Paths, resolvePaths } from "../host/paths.ts";
 import { connectUnix } from "../host/unix-socket.ts";
 
@@ -30,6 +29,7 @@ export function dialler(options: ConnectOptions = {}, paths: Paths = resolvePath
         return await connectUnix(socket);
       } catch (error) {
         if (!start || !isAbsent(error) || attempt === ATTEMPTS) throw unreachable(error);
+        const { startDaemon } = await import("../host/daemon-process.ts"); // most find it running
         await startDaemon(paths);
       }
     }

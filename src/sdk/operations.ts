@@ -31,21 +31,24 @@ export async function follow(
   options: FollowOptions = {},
 ): Promise<Operation> {
   const { signal } = options;
+  let ended: Operation | undefined;
   const cancel = () => void cancelOperation(transport, id).catch(() => {}); // the event stream tells what came of it
   if (signal?.aborted) cancel();
   signal?.addEventListener("abort", cancel, { once: true });
   try {
     const reply = await transport.open(`/v1/operations/${segment(id)}/events`);
+    // Read to its end, which comes with the last event: a connection that was read to its end is used again.
     for await (const event of parseEvents(reply) as AsyncGenerator<OperationEvent>) {
       options.onEvent?.(event);
-      if (event.type === "end") return outcome(event.operation, signal);
+      if (event.type === "end") ended = event.operation;
     }
   } catch (error) {
-    throw connectionError(error);
+    if (!ended) throw connectionError(error);
   } finally {
     signal?.removeEventListener("abort", cancel);
   }
-  throw BangerError.of("daemon_connection_lost", {});
+  if (!ended) throw BangerError.of("daemon_connection_lost", {});
+  return outcome(ended, signal);
 }
 
 export function cancelOperation(transport: Transport, id: string): Promise<Operation> {

@@ -18,11 +18,10 @@ import type {
   WaitFor,
 } from "../api/schemas.ts";
 import type { KillSignal } from "../core/signals.ts";
-import { connectPort } from "./connect-port.ts";
 import type { Copied, CopyOptions } from "./copy.ts";
 import { Execution } from "./execution.ts";
 import { Files } from "./files.ts";
-import { type Forward, type ForwardOptions, forwardPort } from "./forward-port.ts";
+import type { Forward, ForwardOptions } from "./forward-port.ts";
 import { type FollowOptions, perform } from "./operations.ts";
 import { type DiskRateOptions, diskRateRequest, type NetRateOptions, netRateRequest } from "./rates.ts";
 import { makeSnapshot } from "./snapshots.ts";
@@ -283,7 +282,8 @@ export class Sandbox implements AsyncDisposable {
    * Connects to a TCP port in the guest, with or without a network: a stream with half close, like a socket.
    * Aborting `signal` destroys it, also later. @throws guest_refused when nothing listens there
    */
-  connect(port: number, options: { signal?: AbortSignal } = {}): Promise<Duplex> {
+  async connect(port: number, options: { signal?: AbortSignal } = {}): Promise<Duplex> {
+    const { connectPort } = await import("./connect-port.ts");
     return connectPort(this.#transport, this.#path, port, options.signal);
   }
 
@@ -294,7 +294,8 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** Makes a port of this host lead into the guest until it is closed or this process ends. @throws port_unavailable */
-  forward(options: ForwardOptions): Promise<Forward> {
+  async forward(options: ForwardOptions): Promise<Forward> {
+    const { forwardPort } = await import("./forward-port.ts");
     return forwardPort(this.#transport, this.#path, options);
   }
 

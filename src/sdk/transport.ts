@@ -9,6 +9,8 @@ import { UPGRADE_HEADERS, WebSocket } from "./web-socket.ts";
 
 // Not `import`: an ES import of node:http evaluates its getters for the WebSocket classes, which loads undici (25 ms).
 const http = process.getBuiltinModule("node:http");
+/** A name for certificates, of which there are none: Node would look whether the host's is an address, with patterns that take 4 ms. */
+const AGENT = { keepAlive: true, servername: "" };
 const MAX_JSON = 64 * 1024 * 1024;
 
 export interface Call {
@@ -30,7 +32,7 @@ export class Transport {
 
   constructor(dial: Dial) {
     this.#dial = dial;
-    this.#agent = new http.Agent({ keepAlive: true });
+    this.#agent = new http.Agent(AGENT);
     this.#agent.createConnection = (_options, done) => {
       dial().then(
         (socket) => done?.(null, socket),

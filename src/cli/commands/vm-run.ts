@@ -182,13 +182,12 @@ async function boot(
   options: Values<typeof runOptions>,
   context: Context,
 ): Promise<Sandbox> {
-  const lead = options.quiet ? undefined : specLead(machine, (await context.status()).driver);
   return make(
     banger,
     options,
     context,
     (leased, following) => banger.create({ ...machine, ...leased }, following),
-    lead,
+    async () => specLead(machine, (await context.status()).driver),
   );
 }
 
@@ -213,9 +212,9 @@ async function make(
   options: Values<typeof runOptions>,
   context: Context,
   work: (leased: Leased, following: FollowOptions) => Promise<Sandbox>,
-  lead?: ReturnType<typeof specLead>,
+  leading?: () => Promise<ReturnType<typeof specLead>>,
 ): Promise<Sandbox> {
-  const lease = await banger.lease();
+  const [lease, lead] = await Promise.all([banger.lease(), options.quiet ? undefined : leading?.()]);
   const leased = { lease: lease.id, autoRemove: options.rm, keep: true };
   return withHostPackages(context, options.yes, () =>
     withProgress(context, options.quiet, (following) => work(leased, following), lead),
