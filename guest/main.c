@@ -33,6 +33,13 @@ static int guest(char **argv)
     return serve(NULL);
 }
 
+/* --tap-for UID GID NAME NET COMMAND...; root keeps no tap for itself */
+static int jailed_tap(char **argv)
+{
+    struct tap_user user = {(uid_t)strtoul(argv[2], NULL, 10), (gid_t)strtoul(argv[3], NULL, 10)};
+    return user.uid == 0 || user.gid == 0 ? 2 : tap_for(&user, argv[4], argv[5], argv + 6);
+}
+
 int main(int argc, char **argv)
 {
     if (getpid() == 1 && strcmp(argv[0], "/init") == 0)
@@ -48,6 +55,8 @@ int main(int argc, char **argv)
         return netguard(argv[2], argv[3], strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10), argv + 6);
     if (argc > 4 && strcmp(argv[1], "--tap") == 0)
         return tap(argv[2], argv[3], argv + 4);
+    if (argc > 6 && strcmp(argv[1], "--tap-for") == 0)
+        return jailed_tap(argv);
     if (argc > 5 && strcmp(argv[1], "--lend") == 0)
         return lend(argv[2], argv[3], argv[4], argv + 5);
     if (argc > 3 && strcmp(argv[1], "--lend-stream") == 0)
@@ -57,7 +66,7 @@ int main(int argc, char **argv)
         return 0;
     }
     fputs("usage: banger-agent --hosted --listen SOCKET | --netguard NET CONTROL RATE BURST PASST... |\n"
-          "       banger-agent --tap NAME NET COMMAND... |\n"
+          "       banger-agent --tap NAME NET COMMAND... | --tap-for UID GID NAME NET COMMAND... |\n"
           "       banger-agent --lend STATE MEMORY BYTES COMMAND... | --lend-stream STATE COMMAND... | --version\n", stderr);
     return 2;
 }

@@ -2,40 +2,28 @@
 
 #include "local_socket.h"
 #include "lockdown.h"
+#include "tap_device.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
-#include <linux/if_ether.h>
-#include <linux/if_link.h>
-#include <linux/if_packet.h>
-#include <linux/if_tun.h>
-#include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef PACKET_IGNORE_OUTGOING
-#define PACKET_IGNORE_OUTGOING 23 /* Linux 4.20 */
-#endif
-
 #define PREFIX 4u
 #define ETHER 14u
 /* What a guest may put into one frame with segmentation left to us, and what comes the other way: an IP packet of 65535 bytes. */
 #define FRAME_MAX (ETHER + 65535u)
-/* The most that a tap takes. */
-#define MTU 65520
 #define BUFFER (4u * (PREFIX + FRAME_MAX))
 
 static int line = -1, client = -1;
@@ -44,17 +32,11 @@ static struct {
     uint8_t bytes[BUFFER];
 } outward, inward; /* to the client: written from `at` to `len`; from the client: `len` bytes, not yet whole frames */
 
-static int failed(const char *what)
-{
-    fprintf(stderr, "the guest's tap: %s: %s\n", what, strerror(errno));
-    return -1;
-}
-
 static int write_file(const char *path, const char *text)
 {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     size_t len = strlen(text);
-    int r = fd >= 0 && write(fd, text, len) == (ssize_t)len ? 0 : failed(path);
+    int r = fd >= 0 && write(fd, text, len) == (ssize_t)len ? 0 : tap_failed(path);
     if (fd >= 0)
         close(fd);
     return r;
@@ -67,94 +49,40 @@ static int own_network(void)
     snprintf(uid, sizeof uid, "%u %u 1", getuid(), getuid());
     snprintf(gid, sizeof gid, "%u %u 1", getgid(), getgid());
     if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
-        return failed("a network namespace of its own");
+        return tap_failed("a network namespace of its own");
     return write_file("/proc/self/setgroups", "deny") != 0 || write_file("/proc/self/uid_map", uid) != 0 ||
                    write_file("/proc/self/gid_map", gid) != 0
                ? -1
                : 0;
 }
 
-static int make_tap(const char *name)
-{
-    struct ifreq r = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return failed("/dev/net/tun");
-    snprintf(r.ifr_name, IFNAMSIZ, "%s", name);
-    int result = ioctl(fd, TUNSETIFF, &r) == 0 && ioctl(fd, TUNSETPERSIST, 1) == 0 ? 0 : failed(name);
-    close(fd);
-    return result;
-}
-
-/* No IPv6 address: the namespace has nothing to say to its guest. */
-static int without_address(unsigned index)
-{
-    struct {
-        struct nlmsghdr head;
-        struct ifinfomsg link;
-        struct rtattr spec, inet6, mode;
-        uint8_t none;
-    } ask = {
-        .head = {.nlmsg_len = sizeof ask, .nlmsg_type = RTM_NEWLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK},
-        .link = {.ifi_index = (int)index},
-        .spec = {.rta_type = IFLA_AF_SPEC, .rta_len = 3 * sizeof(struct rtattr) + 4},
-        .inet6 = {.rta_type = AF_INET6, .rta_len = 2 * sizeof(struct rtattr) + 4},
-        .mode = {.rta_type = IFLA_INET6_ADDR_GEN_MODE, .rta_len = sizeof(struct rtattr) + 1},
-        .none = IN6_ADDR_GEN_MODE_NONE,
-    };
-    struct {
-        struct nlmsghdr head;
-        struct nlmsgerr error;
-        uint8_t more[256];
-    } answer;
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    bool answered = fd >= 0 && send(fd, &ask, sizeof ask, 0) == sizeof ask &&
-                    recv(fd, &answer, sizeof answer, 0) >= (ssize_t)(sizeof answer.head + sizeof answer.error) &&
-                    answer.head.nlmsg_type == NLMSG_ERROR;
-    if (fd >= 0)
-        close(fd);
-    errno = answered ? -answer.error.error : errno;
-    /* EAFNOSUPPORT: a host without IPv6 has nothing to take away. */
-    return answered && (errno == 0 || errno == EAFNOSUPPORT) ? 0 : failed("IPv6");
-}
-
-/* Up, with no address, and answering nothing. */
-static int bring_up(const char *name)
-{
-    struct ifreq r = {.ifr_mtu = MTU};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return failed("a socket");
-    snprintf(r.ifr_name, IFNAMSIZ, "%s", name);
-    int result = ioctl(fd, SIOCSIFMTU, &r) == 0 ? 0 : failed("its MTU");
-    r.ifr_flags = IFF_UP | IFF_NOARP;
-    if (result == 0 && ioctl(fd, SIOCSIFFLAGS, &r) != 0)
-        result = failed("bringing it up");
-    close(fd);
-    return result;
-}
-
-/* A socket that has all frames of the guest's, and through which frames get to it: the kernel's end of the tap. */
-static int open_line(unsigned index)
-{
-    struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)index};
-    const int on = 1, room = BUFFER * 16; /* as much of it as the host grants */
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof at) != 0)
-        return failed("a packet socket");
-    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    return fd;
-}
-
 static int drop_capabilities(void)
 {
     struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0}};
+    return syscall(SYS_capset, &head, none) == 0 ? 0 : tap_failed("dropping capabilities");
+}
+
+/* They do not come back with a program either. */
+static int bar_capabilities(void)
+{
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
         if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) != 0)
-            return failed("dropping capabilities");
-    return syscall(SYS_capset, &head, none) == 0 ? 0 : failed("dropping capabilities");
+            return tap_failed("barring capabilities");
+    return 0;
+}
+
+/* Not dumpable, so that a monitor of the same user, in a root of its own, cannot trace us, who see the host's. */
+static int become(const struct tap_user *user)
+{
+    uid_t uid = user->uid;
+    gid_t gid = user->gid;
+    if (bar_capabilities() != 0)
+        return -1;
+    if (setgroups(0, NULL) != 0 || setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0 ||
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+        return tap_failed("becoming its user");
+    return drop_capabilities();
 }
 
 static bool lock_tap(void)
@@ -271,16 +199,12 @@ static int carry(int listener, int child, int child_fd)
     }
 }
 
-int tap(const char *name, const char *net, char **command)
+/* Starts the command and carries its frames, in the latter as `user` unless that is NULL. */
+static int run(const char *net, char **command, const struct tap_user *user)
 {
-    if (own_network() != 0 || make_tap(name) != 0)
-        return 1;
-    unsigned index = if_nametoindex(name);
-    if (without_address(index) != 0 || bring_up(name) != 0 || (line = open_line(index)) < 0 || drop_capabilities() != 0)
-        return 1;
     int listener = local_listen(net, 1);
     if (listener < 0)
-        return failed(net) != 0;
+        return tap_failed(net) != 0;
     pid_t child = fork();
     if (child == 0) {
         execvp(command[0], command);
@@ -291,7 +215,23 @@ int tap(const char *name, const char *net, char **command)
     /* The command's standard output tells who reads it that the command ended: nobody else may hold it. */
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
+    if (user && become(user) != 0)
+        return 1;
     if (child_fd < 0 || !lock_tap())
-        return failed("carrying its frames") != 0;
+        return tap_failed("carrying its frames") != 0;
     return carry(listener, child, child_fd);
+}
+
+int tap(const char *name, const char *net, char **command)
+{
+    if (own_network() != 0 || (line = tap_device(name, getuid())) < 0 || bar_capabilities() != 0 || drop_capabilities() != 0)
+        return 1;
+    return run(net, command, NULL);
+}
+
+int tap_for(const struct tap_user *user, const char *name, const char *net, char **command)
+{
+    if ((line = tap_device(name, user->uid)) < 0)
+        return 1;
+    return run(net, command, user);
 }

@@ -50,16 +50,19 @@ export async function benchFirecracker({ path }: BenchHome): Promise<Row[]> {
   onCheckpoint(() => {});
   await vm.delete();
   process.env.PATH = before;
-  const row = (from: string, times: readonly number[]): Row => ({
+  const row = (from: string, times: readonly number[], target: string, ok: boolean): Row => ({
     name: `Firecracker driver, from ${from} to InstanceStart`,
     n: N,
     ours: ms(median(times)),
     theirs: "without the double's own start",
     ratio: Number.NaN,
-    target: `<= ${TARGET_MS} ms`,
-    ok: median(times) <= TARGET_MS,
+    target,
+    ok,
   });
-  return [row("the process's start", fromProcess), row("the launch", fromLaunch)];
+  return [
+    row("the process's start", fromProcess, `<= ${TARGET_MS} ms`, median(fromProcess) <= TARGET_MS),
+    row("the launch", fromLaunch, "recorded", true),
+  ];
 }
 
 /** On the double's clock. */

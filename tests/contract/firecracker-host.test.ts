@@ -6,6 +6,7 @@ import { after, before, describe, test } from "node:test";
 import type { Row } from "../../src/doctor/row.ts";
 import { DoubleHost } from "../support/double-host.ts";
 import { makeHome } from "../support/home.ts";
+import { jailsMissing } from "../support/jails-missing.ts";
 import { type KvmLook, kvmHostMissing } from "../support/kvm-host.ts";
 
 const AARCH64 = 183;
@@ -119,6 +120,19 @@ describe("Firecracker on a host", { skip: kvmHostMissing }, async () => {
       );
       assert.match(named.stderr, /leave out --nat/);
       assert.match((await create("auto")).stderr, /no-such-image/); // QEMU was taken, and all was well but for the image
+    });
+
+    test("that its jailer starts has --nat where taps can be made, and only there", {
+      skip: jailsMissing,
+    }, async () => {
+      host.installJailer();
+      for (const [look, words] of [
+        ["usable", /; started by its jailer, \S+$/],
+        ["tunless", /; started by its jailer, \S+; no --nat: \/dev\/net\/tun cannot be opened by this user/],
+      ] as const) {
+        await home.run(["daemon", "stop"]);
+        assert.match((await driverRow(look)).detail, words);
+      }
     });
   });
 

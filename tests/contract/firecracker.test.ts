@@ -3,10 +3,8 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { silent } from "../../src/core/stage.ts";
-import { openGuest, startProcess } from "../../src/guest/index.ts";
 import { isAlive, killProcess } from "../../src/host/processes.ts";
 import { boot } from "../../src/vm/bring-up.ts";
 import { ConsoleLog } from "../../src/vm/console-log.ts";
@@ -22,6 +20,7 @@ import { hollowSpec } from "../support/firecracker/hollow-spec.ts";
 import { installDouble, recordedCalls, START } from "../support/firecracker/install.ts";
 import type { Plan, RecordedCall } from "../support/firecracker/plan.ts";
 import { RULES } from "../support/firecracker/rules.ts";
+import { says } from "../support/firecracker/says.ts";
 import { agentBinary } from "../support/hosted-agent.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
@@ -85,14 +84,6 @@ process.env.PATH = `${double.path}:${process.env.PATH}`;
 
 const launched = async ({ driver, spec, keep }: Bed): Promise<Machine> =>
   keep(await driver.launch(spec, signal));
-
-async function says(machine: Machine, script: string): Promise<string> {
-  const session = await openGuest(await machine.connectAgent(), { timeoutMs: 20_000 });
-  const process = await startProcess(session, { argv: ["/bin/sh", "-c", script] });
-  const said = await text(process.stdout);
-  session.close();
-  return said;
-}
 
 describe("the Firecracker driver", () => {
   let agent: string;

@@ -15,17 +15,15 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { after, before, describe, type TestContext, test } from "node:test";
-import { openGuest, startProcess } from "../../src/guest/index.ts";
 import { findByUser, killProcess } from "../../src/host/processes.ts";
-import type { Machine } from "../../src/vmm/driver.ts";
 import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { chooseJailer } from "../../src/vmm/firecracker/jailer-program.ts";
-import { JAIL_GROUP, jailUser } from "../../src/vmm/jail/jail-user.ts";
+import { JAIL_GROUP } from "../../src/vmm/jail/jail-user.ts";
 import { endStrayMonitor } from "../../src/vmm/monitor-process.ts";
-import { hollowSpec } from "../support/firecracker/hollow-spec.ts";
 import { installDouble, installJailer } from "../support/firecracker/install.ts";
+import { jailedBed } from "../support/firecracker/jailed-bed.ts";
+import { says } from "../support/firecracker/says.ts";
 import { agentBinary } from "../support/hosted-agent.ts";
 import { jailsMissing } from "../support/jails-missing.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -44,46 +42,8 @@ describe("Firecracker under its jailer", {
     writeFileSync(agent, readFileSync(agentBinary()), { mode: 0o755 });
   });
 
-  /** A folder with files that only look like a kernel and disks, all of them root's alone. */
-  function bed(t: TestContext, beside?: { readonly folder: string }, name = beside ? "other" : "vm") {
-    const folder = beside?.folder ?? temporaryFolder(t);
-    const spec = hollowSpec(folder, name, "vm-jailed");
-    const { directory } = spec;
-    const accelerator = async () => ({ accelerator: "kvm", why: "the double needs none" }) as const;
-    const driver = firecrackerDriver({
-      program: double.program,
-      cache: folder,
-      owned: [folder],
-      accelerator,
-    });
-    const user = jailUser(directory);
-    /** Nothing runs, nothing is mounted, nothing is lent. */
-    const assertNothingLeft = () => {
-      assert.deepEqual(findByUser(user), []);
-      assert.deepEqual(
-        readdirSync(directory).filter((name) => name !== "vmm.log"),
-        ["state.ext4"],
-      );
-      assert.equal(statSync(spec.disks.state).uid, 0);
-      assert.ok(!readFileSync("/proc/self/mounts", "latin1").includes(folder), "no mount is left");
-    };
-    const launch = async (): Promise<Machine> => {
-      const machine = await driver.launch(spec, signal);
-      machine.console.resume();
-      t.after(() => machine.kill());
-      return machine;
-    };
-    const inodeOfBase = statSync(spec.disks.base).ino;
-    return { folder, driver, accelerator, spec, user, launch, inodeOfBase, assertNothingLeft };
-  }
-
-  async function says(machine: Machine, script: string): Promise<string> {
-    const session = await openGuest(await machine.connectAgent(), { timeoutMs: 20_000 });
-    const process = await startProcess(session, { argv: ["/bin/sh", "-c", script] });
-    const said = await text(process.stdout);
-    session.close();
-    return said;
-  }
+  const bed = (t: TestContext, beside?: { readonly folder: string }, name?: string) =>
+    jailedBed(t, { program: double.program, cache: home }, beside, name);
 
   test("runs as a user of its own in a root of its own, and serves its VM", async (t) => {
     double.plan({ guest: "agent", agent });

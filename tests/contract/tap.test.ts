@@ -7,22 +7,10 @@ import { type TestContext, test } from "node:test";
 import { silent } from "../../src/core/stage.ts";
 import { ensureAgentBinary } from "../../src/disk/agent-binary.ts";
 import { innermostPid, isAlive, killProcess, startTime } from "../../src/host/processes.ts";
-import { connectUnix } from "../../src/host/unix-socket.ts";
 import { TAP, TUN, tapProblem } from "../../src/vmm/firecracker/tap.ts";
 import { bubblewrapArguments } from "../../src/vmm/jail/bubblewrap.ts";
+import { ECHO, framed, HEADER, LARGEST, sent } from "../support/tap-guest.ts";
 import { temporaryFolder } from "../support/temporary.ts";
-
-/** A guest that sends back what it gets. It says what capabilities it has. */
-const ECHO = `
-  open(my $status, "<", "/proc/self/status"); my ($caps) = grep /^CapBnd/, <$status>;
-  open(my $tap, "+<", "${TUN}") or die; my $ask = pack("a16 s x22", "${TAP}", 0x1002);
-  ioctl($tap, 0x400454ca, $ask) or die $!;
-  syswrite STDOUT, $caps;
-  while (sysread $tap, my $frame, 70000) { syswrite $tap, $frame }`;
-
-/** Headers of a protocol for experiments, between two made-up addresses. */
-const HEADER = Buffer.from("52540012345652540012345788b5", "hex");
-const LARGEST = 14 + 65520;
 
 interface Running {
   readonly child: ReturnType<typeof spawn>;
@@ -43,24 +31,6 @@ async function start(t: TestContext, cache: string): Promise<Running> {
   t.after(() => killProcess(identity));
   const [said] = await once(child.stdout, "data");
   return { child, socket: join(folder, "net.sock"), said: String(said), identity };
-}
-
-function framed(frame: Buffer): Buffer {
-  const prefix = Buffer.alloc(4);
-  prefix.writeUInt32BE(frame.length);
-  return Buffer.concat([prefix, frame]);
-}
-
-/** Sends bytes and returns what comes back, once it is `count` of them or the connection has ended. */
-async function sent(socket: string, bytes: Buffer, count = bytes.length): Promise<Buffer> {
-  const connection = await connectUnix(socket);
-  connection.write(bytes);
-  let back = Buffer.alloc(0);
-  for await (const chunk of connection) {
-    back = Buffer.concat([back, chunk]);
-    if (back.length >= count) break;
-  }
-  return back;
 }
 
 test("a tap's frames", async (t) => {

@@ -148,7 +148,7 @@ kernel must find virtio devices by ACPI (Firecracker 1.8 or newer) or by its com
 \`banger vm stop\` does that; \`poweroff\` typed in the guest halts it, and the VM stays until \`banger vm stop\`. Virtualization inside
 the guest is not offered.
 
-Its network is a tap within its jail (docs/network.md): where none can be made (no bubblewrap, no \`/dev/net/tun\`, a jailer) VMs run
+Its network is a tap within its jail (docs/network.md): where none can be made (no \`/dev/net/tun\`, neither bubblewrap nor a jailer) VMs run
 without a network interface, and \`--nat\` takes QEMU. Metrics and balloon statistics are not asked for: what \`vm stats\` tells comes
 from the guest's agent and from the host.
 
@@ -156,8 +156,8 @@ When banger runs as root, Firecracker is started by its jailer: \`jailer_bin\`, 
 on PATH. It must be of the same release, and Firecracker's file name must contain "firecracker". Each VM's Firecracker then runs as a user
 of its own (from 1879048193 up, group 1879048192), in a root with nothing but what it boots from. \`banger doctor\` says in the driver's
 line that the jailer is used, or why not; with \`jailer_bin\` set nothing starts without it. A root that may not make
-devices, as in many containers, has no jailer. A state that was saved with a network interface does not go on there. It is tested against a program that jails as
-the published jailer does; the real one has not been run in these tests.
+devices, as in many containers, has no jailer. It is tested against a program that jails as the published jailer does; the real one has
+not been run in these tests.
 
 \`--nested\` gives the guest a processor with virtualization: without KVM an emulated AMD one, with KVM the host's own as far as its
 KVM lets guests have that. \`modprobe kvm_amd\` (or \`kvm_intel\`) in the guest then makes /dev/kvm, and banger in there runs its VMs

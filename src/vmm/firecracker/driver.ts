@@ -6,6 +6,7 @@ import { makeFifos, writeFifo } from "../../host/fifo.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
 import type { AcceleratorChoice } from "../accelerator.ts";
 import { type Driver, type LaunchSpec, type Machine, sharedDisks } from "../driver.ts";
+import { JAIL_GROUP, jailUser } from "../jail/jail-user.ts";
 import { jailerJail } from "../jail/jailer.ts";
 import { monitorLimits } from "../jail/limits.ts";
 import { type MonitorCommand, removeEndpoints, startMonitor } from "../monitor-process.ts";
@@ -118,7 +119,7 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
 /** What is started for Firecracker to run in the end; Firecracker's own options follow. */
 type Start = Pick<MonitorCommand, "jail" | "program" | "args" | "confinement" | "patienceMs">;
 
-/** The jailer, where one is used: it tells Firecracker its id itself. Else bubblewrap, in it who gives it a tap where one can be made. */
+/** The jailer, where one is used: it tells Firecracker its id itself. Else bubblewrap. In either who gives it a tap where one can be made. */
 async function confinement(
   program: string,
   choice: JailerChoice,
@@ -131,12 +132,15 @@ async function confinement(
   const plain = { writable: directory, readOnly, devices: ["/dev/kvm"] };
   if (choice.jailer !== null) {
     const opens = [relative(directory, disks.state), FILES.log];
-    const jail = jailerJail({ ...choice, id, opens, owned });
-    return { ...patience, jail, program, args: [], confinement: plain, network: false };
+    const user = { uid: jailUser(directory), gid: JAIL_GROUP };
+    const tap = await tapCommand(cache, FILES.net, user, signal);
+    const startedBy = tap === null ? [] : [tap.program, ...tap.args];
+    const jail = jailerJail({ ...choice, startedBy, id, opens, owned });
+    return { ...patience, jail, program, args: [], confinement: plain, network: tap !== null };
   }
   if (choice.refusal) throw unavailable(choice.refusal.reason, choice.refusal.fix);
   const args = ["--id", id];
-  const tap = await tapCommand(cache, FILES.net, signal);
+  const tap = await tapCommand(cache, FILES.net, null, signal);
   if (tap === null) return { ...patience, program, args, confinement: plain, network: false };
   return {
     ...patience,

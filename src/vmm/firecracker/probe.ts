@@ -5,7 +5,7 @@ import type { DriverStatus } from "../driver.ts";
 import { usableBubblewrap } from "../jail/bubblewrap.ts";
 import { findProgram } from "../program.ts";
 import type { JailerChoice } from "./jailer-program.ts";
-import { tapProblem } from "./tap.ts";
+import { jailedTapProblem, tapProblem } from "./tap.ts";
 
 const PROGRAM = "firecracker";
 /** The oldest whose API has everything that banger calls. */
@@ -50,7 +50,7 @@ export async function probeFirecracker(
   if (choice.accelerator !== "kvm")
     return refuse(`it needs KVM; here is ${choice.why}`, "use --driver qemu, which works without", false);
   const newer = older(TESTED, version);
-  const noNetwork = jail.jailer === null ? await tapProblem() : "its jailer makes no tap";
+  const noNetwork = await (jail.jailer === null ? tapProblem() : jailedTapProblem());
   const notes = [
     newer ? `; newer than ${TESTED}, which banger is tested with` : "",
     ...(jail.jailer === null ? await withoutJailer(jail.why) : [`; started by its jailer, ${jail.jailer}`]),

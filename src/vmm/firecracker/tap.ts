@@ -12,16 +12,21 @@ import { bubblewrapArguments, usableBubblewrap } from "../jail/bubblewrap.ts";
 export const TAP = "tap0";
 export const TUN = "/dev/net/tun";
 
+/** Whose a tap is, and who carries its frames; in a jail that root makes, where they are not root's. */
+export interface TapUser {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 let usable = false;
 
-/** Why a guest can have no network on this host; null when it can. Tried until it can. */
+/** Why a guest in bubblewrap can have no network on this host; null when it can. Tried until it can. */
 export async function tapProblem(): Promise<string | null> {
   if (usable) return null;
   const bwrap = await usableBubblewrap();
   if (!bwrap) return "bubblewrap is missing or not permitted";
-  const device = await open(TUN, "r+").catch((error: NodeJS.ErrnoException) => error);
-  if (device instanceof Error) return `${TUN} cannot be opened by this user (${device.code})`;
-  await device.close();
+  const closed = await jailedTapProblem();
+  if (closed !== null) return closed;
   const jail = { writable: "/tmp", readOnly: [], devices: [TUN] };
   const trial = ["/usr/bin/env", "unshare", "--user", "--net", "true"];
   const problem = await run(bwrap, bubblewrapArguments(jail, trial)).then(
@@ -32,17 +37,27 @@ export async function tapProblem(): Promise<string | null> {
   return problem;
 }
 
+/** The same of a guest whose jail root makes, with a network namespace in it: there the device alone is in question. */
+export async function jailedTapProblem(): Promise<string | null> {
+  const device = await open(TUN, "r+").catch((error: NodeJS.ErrnoException) => error);
+  if (device instanceof Error) return `${TUN} cannot be opened by this user (${device.code})`;
+  await device.close();
+  return null;
+}
+
 /**
  * The program that gives what it starts a tap.
- * @param cache banger's cache folder; @param socket its name in the VM's folder
+ * @param cache banger's cache folder; @param socket its name in the VM's folder; @param user in a jail that root makes
  * @returns its path and its arguments, which what it starts follows; null where a guest can have no network
  */
 export async function tapCommand(
   cache: string,
   socket: string,
+  user: TapUser | null,
   signal: AbortSignal,
 ): Promise<{ readonly program: string; readonly args: readonly string[] } | null> {
-  if ((await tapProblem()) !== null) return null;
+  if ((await (user ? jailedTapProblem() : tapProblem())) !== null) return null;
   const program = await ensureAgentBinary({ cache }, { report: silent, signal });
-  return { program, args: ["--tap", TAP, socket] };
+  const mode = user ? ["--tap-for", String(user.uid), String(user.gid)] : ["--tap"];
+  return { program, args: [...mode, TAP, socket] };
 }

@@ -1,6 +1,6 @@
 /**
  * Confines Firecracker with its own jailer, for a banger that runs as root: a root of its own below the VM's folder, a user of
- * its own, no network. The jailer is started in new namespaces in which the files that the monitor needs are mounted into that
+ * its own, a network with nothing in it but a tap. The jailer is started in new namespaces in which the files that the monitor needs are mounted into that
  * root: mounts end with the last process that sees them, so whatever crashes, none is left.
  * Layout and rules: docs/jailer.md of Firecracker.
  */
@@ -28,6 +28,8 @@ const FILES_ONLY = "nosuid,nodev,noexec";
 export interface JailerSettings {
   /** The jailer's program. */
   readonly jailer: string;
+  /** A command line that starts the jailer, as root and in the jail's namespaces; nothing: `unshare` does. */
+  readonly startedBy: readonly string[];
   /** Name of the real file of Firecracker's program. */
   readonly execName: string;
   /** Letters, digits and hyphens, at most 64. */
@@ -38,7 +40,7 @@ export interface JailerSettings {
   readonly owned: readonly string[];
 }
 
-export function jailerJail({ jailer, execName, id, opens, owned }: JailerSettings): Jail {
+export function jailerJail({ jailer, startedBy, execName, id, opens, owned }: JailerSettings): Jail {
   const inside = (folder: string) => join(folder, JAIL, execName, id, "root");
   return {
     inside,
@@ -67,7 +69,7 @@ export function jailerJail({ jailer, execName, id, opens, owned }: JailerSetting
       ];
       const user = ["--uid", String(jailUser(folder)), "--gid", String(JAIL_GROUP)];
       const place = ["--id", id, "--exec-file", program, "--chroot-base-dir", base];
-      return [...namespaces(mounts.flat()), jailer, ...place, ...user, "--", ...args];
+      return [...namespaces(mounts.flat()), ...startedBy, jailer, ...place, ...user, "--", ...args];
     },
   };
 }
