@@ -199,7 +199,7 @@ static int carry(int listener, int child, int child_fd)
     }
 }
 
-/* Starts the command and carries its frames, in the latter as `user` unless that is NULL. */
+/* Starts the command, and carries its frames: as `user` unless that is NULL. */
 static int run(const char *net, char **command, const struct tap_user *user)
 {
     int listener = local_listen(net, 1);
