@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <net/route.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,27 +86,39 @@ static int set_gateway(int fd, const char *interface, const char *gateway, struc
     return 0;
 }
 
+/* Kept open, because most machines are told at each start that they have no network, and a socket costs more than the question. */
+static int control_socket(void)
+{
+    static int fd = -1;
+    if (fd < 0)
+        fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return fd;
+}
+
+/* What is so already is left alone: to take an interface down that is down is a long way through the kernel. */
 int netconf_down(const char *interface, struct failure *f)
 {
     struct ifreq r = {0};
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int fd = control_socket();
     snprintf(r.ifr_name, IFNAMSIZ, "%s", interface);
-    int result = fd < 0 ? failure_errno(f, errno, "take down", interface) : 0;
-    if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &r) == 0) {
-        r.ifr_flags &= (short)~IFF_UP;
-        if (ioctl(fd, SIOCSIFFLAGS, &r) != 0)
-            result = failure_errno(f, errno, "take down (field address)", interface);
+    if (fd < 0)
+        return failure_errno(f, errno, "take down", interface);
+    if (ioctl(fd, SIOCGIFFLAGS, &r) != 0)
+        return 0;
+    bool up = (r.ifr_flags & IFF_UP) != 0;
+    r.ifr_flags &= (short)~IFF_UP;
+    if (up && ioctl(fd, SIOCSIFFLAGS, &r) != 0)
+        return failure_errno(f, errno, "take down (field address)", interface);
+    if (ioctl(fd, SIOCGIFADDR, &r) == 0) {
         ipv4(&r.ifr_addr, 0);
-        ioctl(fd, SIOCSIFADDR, &r); /* takes a former address away; without one it fails */
+        ioctl(fd, SIOCSIFADDR, &r);
     }
-    if (fd >= 0)
-        close(fd);
-    return result;
+    return 0;
 }
 
 int netconf_apply(const char *interface, const char *address, const char *gateway, struct failure *f)
 {
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int fd = control_socket();
     if (fd < 0)
         return failure_errno(f, errno, "configure", interface);
     int r = 0;
@@ -115,6 +128,5 @@ int netconf_apply(const char *interface, const char *address, const char *gatewa
         r = bring_up(fd, interface, f);
     if (r == 0 && gateway != NULL)
         r = set_gateway(fd, interface, gateway, f);
-    close(fd);
     return r;
 }

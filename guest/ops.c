@@ -72,10 +72,13 @@ static void first_line(const char *path, char *buf, int cap)
 
 void ops_hello(struct fields_out *o, uint64_t session)
 {
-    char boot_id[64];
-    struct utsname name;
-    first_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
-    uname(&name);
+    /* Neither changes while this agent runs, and to ask again is half of what a restored machine does before it answers. */
+    static char boot_id[64];
+    static struct utsname name;
+    if (boot_id[0] == 0)
+        first_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof boot_id);
+    if (name.release[0] == 0)
+        uname(&name);
     put_int(o, 1, WIRE_GENERATION);
     put_str(o, 2, BANGER_VERSION);
     put_str(o, 3, boot_id);

@@ -78,7 +78,10 @@ static int configure_hostname(struct fields fields, struct failure *f)
     int n = snprintf(line, sizeof line, "%s\n", name);
     if (text_write("/etc/hostname", line, (size_t)n, 0644, f) != 0 || write_hosts(name, f) != 0)
         return -1;
-    /* After the files: it wakes whoever watches the name, systemd and journald for two. */
+    /* After the files, and only another one: it wakes whoever watches the name, systemd and journald for two. */
+    char now[65] = "";
+    if (gethostname(now, sizeof now) == 0 && strcmp(now, name) == 0)
+        return 0;
     return sethostname(name, strlen(name)) == 0 ? 0 : failure_errno(f, errno, "set field hostname to", name);
 }
 
@@ -128,19 +131,28 @@ static int configure_entropy(struct fields fields, struct failure *f)
 
 /* ---- ssh keys ---- */
 
+/* Modes as sshd's StrictModes wants them; what has such a one is left alone. False = there is no such file. */
+static bool set_mode(const char *path, mode_t needed, mode_t allowed)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return false;
+    mode_t mode = (st.st_mode & allowed) | needed;
+    if (mode != (st.st_mode & 07777))
+        chmod(path, mode);
+    return true;
+}
+
 static int configure_keys(struct fields fields, struct failure *f)
 {
     static const char path[] = "/root/.ssh/authorized_keys";
     struct field v, first;
-    struct stat st;
     if (get_field(fields, 4, &first) == 0)
         return 0;
-    /* Modes as sshd's StrictModes wants them. */
-    if (mkdir("/root", 0700) != 0 && stat("/root", &st) == 0 && (st.st_mode & 022) != 0)
-        chmod("/root", st.st_mode & 07755);
-    if (mkdir("/root/.ssh", 0700) != 0 && errno != EEXIST)
+    if (!set_mode("/root", 0, 07755))
+        mkdir("/root", 0700); /* should it fail, the next one does, too */
+    if (!set_mode("/root/.ssh", 0700, 0700) && mkdir("/root/.ssh", 0700) != 0)
         return failure_errno(f, errno, "make (field authorized_keys)", "/root/.ssh");
-    chmod("/root/.ssh", 0700);
     char *text = text_read(path);
     size_t len = text != NULL ? strlen(text) : 0;
     text = text != NULL ? realloc(text, len + MAX_PAYLOAD + 4) : NULL;
@@ -164,9 +176,11 @@ static int configure_keys(struct fields fields, struct failure *f)
         }
         free(key);
     }
-    int r = changed ? text_replace(path, text, len, 0600, f) : chmod(path, 0600);
+    int r = changed ? text_replace(path, text, len, 0600, f) : 0;
     free(text);
-    return r == 0 || !changed ? 0 : -1;
+    if (!changed)
+        set_mode(path, 0600, 0600);
+    return r;
 }
 
 /* ---- environment ---- */

@@ -21,7 +21,8 @@
 #include "textfile.h"
 
 #define MACHINE_ID "/etc/machine-id"
-#define HOST_KEY "/etc/ssh/ssh_host_ed25519_key"
+#define KEY_FOLDER "/etc/ssh"
+#define HOST_KEY KEY_FOLDER "/ssh_host_ed25519_key"
 #define ID_LEN 32
 
 /* ---- machine id ---- */
@@ -31,14 +32,32 @@ static bool is_id(const char *text)
     return strlen(text) == ID_LEN && strspn(text, "0123456789abcdef") == ID_LEN;
 }
 
-/* The journal lies in a folder named by the id. journald knows it by the old name, what reads it looks for the new one. */
-static void rename_journal(const char *journals, const char *former, const char *id)
+/*
+ * The journal lies in a folder named by the id. journald knows it by the old name, what reads it looks for the new one. A journal
+ * that outlives the boot is renamed, and its old name leads to it; for one in memory it is enough that the new name does.
+ */
+static void rename_journal(const char *former, const char *id)
 {
     char from[PATH_MAX], to[PATH_MAX];
-    snprintf(from, sizeof from, "%s/%s", journals, former);
-    snprintf(to, sizeof to, "%s/%s", journals, id);
+    snprintf(from, sizeof from, "/var/log/journal/%s", former);
+    snprintf(to, sizeof to, "/var/log/journal/%s", id);
     struct stat st;
     if (lstat(from, &st) == 0 && S_ISDIR(st.st_mode) && rename(from, to) == 0 && symlink(id, from) != 0)
+        perror("banger-agent: journal");
+}
+
+static void link_journal(const char *former, const char *id)
+{
+    char from[PATH_MAX], to[PATH_MAX], folder[ID_LEN + 1];
+    snprintf(from, sizeof from, "/run/log/journal/%s", former);
+    snprintf(to, sizeof to, "/run/log/journal/%s", id);
+    struct stat st;
+    if (lstat(from, &st) != 0)
+        return;
+    snprintf(folder, sizeof folder, "%s", former);
+    if (S_ISLNK(st.st_mode) && readlink(from, folder, ID_LEN) != ID_LEN) /* else: its name when the machine booted */
+        return;
+    if (symlink(folder, to) != 0)
         perror("banger-agent: journal");
 }
 
@@ -57,8 +76,8 @@ static int renew_machine_id(const char *id, struct failure *f)
         if (lstat(copies[i], &st) == 0 && S_ISREG(st.st_mode))
             r = text_write(copies[i], line, (size_t)n, 0444, f);
     if (r == 0 && is_id(former) && strcmp(former, id) != 0) {
-        rename_journal("/run/log/journal", former, id);
-        rename_journal("/var/log/journal", former, id);
+        link_journal(former, id);
+        rename_journal(former, id);
     }
     free(former);
     return r;
@@ -69,8 +88,14 @@ static int renew_machine_id(const char *id, struct failure *f)
 /* Takes all host keys away but the ed25519 one, which is written over. Returns whether there was an ed25519 key (1), another one (2), or both (3). */
 static int remove_host_keys(void)
 {
+    /* As the folder was when there was nothing but that one: as long as no name comes or goes there is nothing to look for. */
+    static struct stat alone;
+    struct stat now = {0};
+    if (stat(KEY_FOLDER, &now) == 0 && now.st_ino == alone.st_ino && now.st_dev == alone.st_dev &&
+        now.st_mtim.tv_sec == alone.st_mtim.tv_sec && now.st_mtim.tv_nsec == alone.st_mtim.tv_nsec)
+        return 1;
     int found = 0;
-    DIR *dir = opendir("/etc/ssh");
+    DIR *dir = opendir(KEY_FOLDER);
     for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
         bool private = fnmatch("ssh_host_*_key", e->d_name, 0) == 0;
         bool kept = strncmp(e->d_name, "ssh_host_ed25519_key", strlen("ssh_host_ed25519_key")) == 0;
@@ -81,6 +106,7 @@ static int remove_host_keys(void)
     }
     if (dir != NULL)
         closedir(dir);
+    alone = found == 1 ? now : (struct stat){0};
     return found;
 }
 

@@ -111,12 +111,13 @@ void sshd_renewed(void)
         again = true;
         return;
     }
-    timer_cancel(&rest);
-    stopped = server_pid();
-    if (stopped != 0 && kill(stopped, SIGSTOP) == 0)
+    if (stopped == 0) {
+        stopped = server_pid();
+        if (stopped != 0 && kill(stopped, SIGSTOP) != 0)
+            stopped = 0;
+    }
+    if (stopped != 0)
         timer_set(&rest, REST_NS, rested);
-    else
-        stopped = 0;
 }
 
 bool sshd_wanted(struct sshd_waiter *w, void (*ready)(struct sshd_waiter *w))

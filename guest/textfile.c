@@ -9,8 +9,17 @@
 
 #include "fsops.h"
 
+/* One of this size for each would have the kernel make and take back a mapping. */
+static char scratch[TEXT_MAX + 1];
+
+static bool holds(int fd, const void *content, size_t len)
+{
+    return len <= TEXT_MAX && pread(fd, scratch, len, 0) == (ssize_t)len && memcmp(scratch, content, len) == 0;
+}
+
 /* A file that is there is written over where it lies: a new one costs several times as much, most of all in a machine that was
- * just restored. What it lets its owner do is the image's. Returns whether it now is as wanted. */
+ * just restored; so does cutting it to its length, if it has that. What it lets its owner do is the image's. Returns whether it
+ * now is as wanted. */
 static bool rewrite(const char *path, const void *content, size_t len, uint32_t mode)
 {
     struct stat st;
@@ -18,7 +27,8 @@ static bool rewrite(const char *path, const void *content, size_t len, uint32_t 
     if (fd < 0)
         return false;
     bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && ((st.st_mode ^ mode) & 07077) == 0 && st.st_uid == 0 && st.st_gid == 0;
-    ok = ok && pwrite(fd, content, len, 0) == (ssize_t)len && (st.st_size == (off_t)len || ftruncate(fd, (off_t)len) == 0);
+    if (ok && !(st.st_size == (off_t)len && holds(fd, content, len)))
+        ok = pwrite(fd, content, len, 0) == (ssize_t)len && (st.st_size <= (off_t)len || ftruncate(fd, (off_t)len) == 0);
     close(fd);
     return ok;
 }
@@ -44,13 +54,12 @@ int text_replace(const char *path, const void *content, size_t len, uint32_t mod
 
 char *text_read(const char *path)
 {
-    static char text[TEXT_MAX + 1]; /* one of this size for each would have the kernel make and take back a mapping */
     size_t len = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    for (ssize_t n; fd >= 0 && len < TEXT_MAX && (n = read(fd, text + len, TEXT_MAX - len)) > 0;)
+    for (ssize_t n; fd >= 0 && len < TEXT_MAX && (n = read(fd, scratch + len, TEXT_MAX - len)) > 0;)
         len += (size_t)n;
     if (fd >= 0)
         close(fd);
-    text[len] = 0;
-    return strdup(text);
+    scratch[len] = 0;
+    return strdup(scratch);
 }

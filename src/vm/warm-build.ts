@@ -4,6 +4,7 @@
  */
 import { mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
 import { digHoles } from "../disk/dig-holes.ts";
@@ -33,8 +34,11 @@ export interface WarmRequest extends Description {
 const LIMIT_MS = 240_000;
 const SETTLE_MS = 120_000;
 
-/** Who has no owner yet; whoever starts from it is named and given keys then. */
-const NOBODY = { name: "banger", nat: false, borrowed: false } as const;
+/** What the system does after the last thing that happened, like journald 0.25 s later: every copy would have to go on with it. */
+const QUIET_MS = 1000;
+
+/** Who has no owner yet; whoever starts from it is named and given keys then. Hardly a name is shorter: to cut a file costs more than to add. */
+const NOBODY = { name: "vm", nat: false, borrowed: false } as const;
 const NOTHING = { env: {}, resolvers: [] } as const;
 /** The folder of the VM that becomes a template. */
 const machineIn = (folder: string): string => join(folder, "vm");
@@ -90,13 +94,15 @@ export async function endUnfinishedTemplates(cache: string): Promise<void> {
   for (const folder of await new WarmTemplates(cache).unfinished()) await endStrayMonitor(machineIn(folder));
 }
 
-/**
- * What every start does is done once: what it needs is in memory then, and its files are there. An image may have no programs.
- * A renewal that would have the guest make further keys is not rehearsed: every copy would go on making the same ones.
- */
+/** What every start does is done once: what it needs is in memory then, and its files are there. An image may have no programs. */
 export async function rehearseStart(session: GuestSession, host: HostIdentity): Promise<void> {
   await rehearse(session);
   await rehearse(session, ["/bin/sh", "-c", ":"]);
+  await rehearseIdentity(session, host);
+}
+
+/** A renewal that would have the guest make further keys is not rehearsed: every copy would go on making the same ones. */
+async function rehearseIdentity(session: GuestSession, host: HostIdentity): Promise<void> {
   if (await hasOtherKeys(session)) return;
   await configureGuest(session, { ...NOBODY, borrowed: true }, NOTHING, host);
 }
@@ -123,6 +129,8 @@ async function settled(machine: Machine, publicKey: string | null, signal: Abort
     await waitSystem(session, { timeoutMs: SETTLE_MS });
     await rehearseStart(session, host);
     await sync(session);
+    await setTimeout(QUIET_MS, undefined, { signal });
+    await rehearseIdentity(session, host); // nothing is new in it, so nobody wakes; its ssh server rests from now on
   } finally {
     signal.removeEventListener("abort", stop);
   }

@@ -13,7 +13,7 @@ import type { VmRecord } from "../store/vms.ts";
 import type { LaunchSpec } from "../vmm/driver.ts";
 
 /** Bumped when the same inputs give another template, or the same monitor gets another command line. */
-const LAYOUT = 5;
+const LAYOUT = 6;
 
 const Manifest = z.object({
   layout: z.literal(LAYOUT),
