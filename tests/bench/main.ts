@@ -6,6 +6,7 @@ import { rm } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { banger } from "../support/command.ts";
 import { benchBoot } from "./boot.ts";
+import { benchClient } from "./client.ts";
 import { benchCopyIn, benchCopyOut, benchCopyTree } from "./copy.ts";
 import { benchDaemon } from "./daemon.ts";
 import { benchExec } from "./exec.ts";
@@ -26,6 +27,7 @@ import { benchWorkspace } from "./workspace.ts";
 
 const BENCHES = {
   version: benchVersion,
+  client: benchClient,
   boot: benchBoot,
   warm: benchWarm,
   standby: benchStandby,
