@@ -4,6 +4,7 @@ import { type CommandResult, configureHome } from "./command.ts";
 import type { DoubleHost } from "./double-host.ts";
 import { doubleTooSlow } from "./each-driver.ts";
 import type { TestHome } from "./home.ts";
+import { jailsMissing } from "./jails-missing.ts";
 import { kvmHostMissing } from "./kvm-host.ts";
 import { firecrackerMissing, qemuMissing } from "./suite-driver.ts";
 
@@ -37,12 +38,30 @@ export function daemonDrivers(host: DoubleHost, home: TestHome): DaemonDriver[] 
       configure,
       begin,
     },
-    {
-      title: "the double",
-      driver: "firecracker",
-      missing: kvmHostMissing || doubleTooSlow(),
-      configure: (more) => host.configure(home, undefined, more),
-      begin: () => host.run(home, ["daemon", "start"]),
-    },
+    theDouble(host, home),
   ];
+}
+
+function theDouble(host: DoubleHost, home: TestHome): DaemonDriver {
+  return {
+    title: "the double",
+    driver: "firecracker",
+    missing: kvmHostMissing || doubleTooSlow(),
+    configure: (more) => host.configure(home, undefined, more),
+    begin: () => host.run(home, ["daemon", "start"]),
+  };
+}
+
+/** The double once more, started by its jailer's. After the others: a jailer that is there is used. */
+export function jailedDouble(host: DoubleHost, home: TestHome): DaemonDriver {
+  const double = theDouble(host, home);
+  return {
+    ...double,
+    title: "the double under its jailer",
+    missing: double.missing || jailsMissing,
+    configure: (more) => {
+      host.installJailer();
+      return double.configure(more);
+    },
+  };
 }

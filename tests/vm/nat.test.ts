@@ -1,6 +1,7 @@
 /**
  * `--nat`: what a guest reaches and what it does not, with real packets, to servers in a network namespace; on QEMU, on
- * Firecracker where BANGER_TEST_FIRECRACKER names one, and on its double, whose guest has the tap that a Firecracker would be given.
+ * Firecracker where BANGER_TEST_FIRECRACKER names one, and on its double, whose guest has the tap that a Firecracker would be given,
+ * in bubblewrap and under its jailer.
  */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -14,7 +15,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import type { CreateOptions, Sandbox } from "../../src/sdk/index.ts";
-import { daemonDrivers } from "../support/daemon-drivers.ts";
+import { daemonDrivers, jailedDouble } from "../support/daemon-drivers.ts";
 import { DoubleHost } from "../support/double-host.ts";
 import { makeHome } from "../support/home.ts";
 import { makeOrdinaryUser, ordinaryUserMissing } from "../support/ordinary-user.ts";
@@ -65,7 +66,8 @@ const home = await makeHome();
 /** Where what is the same code for every driver is tried. */
 const ONCE = onDouble() ? "the double" : "qemu";
 
-for (const { title, driver, missing, configure, begin } of daemonDrivers(host, home)) {
+const drivers = [...daemonDrivers(host, home), jailedDouble(host, home)];
+for (const { title, driver, missing, configure, begin } of drivers) {
   describe(`outbound network on ${title}`, { skip: (await otherMachineMissing()) || missing }, async () => {
     let other: OtherMachine;
     let vm: Sandbox;
