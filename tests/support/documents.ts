@@ -161,7 +161,8 @@ not been run in these tests.
 
 \`--nested\` gives the guest a processor with virtualization: without KVM an emulated AMD one, with KVM the host's own as far as its
 KVM lets guests have that. \`modprobe kvm_amd\` (or \`kvm_intel\`) in the guest then makes /dev/kvm, and banger in there runs its VMs
-with KVM once a kernel has booted with it. Without KVM below, everything in such a VM is emulated, and its VMs' exits twice.
+with KVM once a kernel has booted with it. Without KVM below, everything in such a VM is emulated, and its VMs' exits twice; give it
+\`--vcpu 1\` then where QEMU is older than 8.1: with two it may hang when a VM comes or goes in it ([why](adr/0017-code-in-place-early.md)).
 `;
 }
 

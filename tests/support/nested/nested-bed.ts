@@ -28,8 +28,8 @@ const CONSOLE_KEPT = 8192;
 /** What runs there takes about ten times as long as on hardware. */
 const SLOWER = 10;
 /**
- * One processor: KVM changes its kernel's code whenever a VM comes or goes, which QEMU before 8.1 does not bear with two (docs/adr/0017):
- * the bed hung, or was gone, in every second run.
+ * One processor. With two the bed hung, or was gone, in two of four runs: KVM changes its kernel's code whenever a VM comes or goes,
+ * which QEMU before 8.1 does not bear then (docs/adr/0017).
  */
 const SIZE = { diskMib: 8192, memoryMib: 4096, vcpu: 1, nested: true };
 const RECIPES = fileURLToPath(new URL("../../nested/image", import.meta.url));
