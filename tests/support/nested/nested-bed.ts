@@ -158,10 +158,10 @@ export class NestedBed {
     without: readonly string[] = [],
   ): Promise<void> {
     const left = without.map((name) => `--exclude=node_modules/${name}`);
+    await makeDirectory(this.#session, to, { parents: true }); // before: what a program says that has ended unheard is thrown away
     const tar = spawn("tar", ["-C", from, ...left, "-cf", "-", ...names], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    await makeDirectory(this.#session, to, { parents: true });
     await writeArchive(this.#session, to, tar.stdout).finally(() => tar.kill());
   }
 }
