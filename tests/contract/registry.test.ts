@@ -1,11 +1,12 @@
 /** Images of a real registry become exactly the tree that umoci unpacks, whatever stands in their layers. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { type Reporter, silent, type Work } from "../../src/core/stage.ts";
 import { run } from "../../src/host/run.ts";
+import { findTool, requireTools } from "../../src/host/tools.ts";
 import { ImageStore } from "../../src/images/store.ts";
 import { Buildah, buildahMissing, DISTROLESS, DISTROLESS_CONFIG } from "../support/buildah.ts";
 import { BUSYBOX, ImageMaker } from "../support/images.ts";
@@ -175,6 +176,23 @@ test("of an index for several machines, this machine's image is taken", async (t
   );
   assert.equal(image.origin, digest, "the index is what is pinned");
   assert.deepEqual(await readdir(await unsquashed(t, image.rootfs)), [own]);
+});
+
+test("what builds Debian's images is not needed for an image of a registry", async (t) => {
+  const bin = temporaryFolder(t);
+  for (const name of ["sqfstar", "unshare", "newuidmap", "fakeroot", "fakechroot"]) {
+    const program = await findTool(name);
+    if (program) await symlink(program, join(bin, name));
+  }
+  const { PATH } = process.env;
+  process.env.PATH = bin;
+  t.after(() => {
+    process.env.PATH = PATH;
+  });
+  await assert.rejects(requireTools("image"), { code: "host_packages_missing", message: /mmdebstrap/ });
+  await using registry = await ScriptedRegistry.start();
+  const ref = registry.image("plain", [await registry.layerOf([{ path: "file", content: "x" }])]);
+  await new ImageStore({ paths: temporaryPaths(t) }).ensure(ref, work);
 });
 
 test("layers come three at a time, and how far each is is told", async (t) => {

@@ -145,7 +145,10 @@ export function completeMachine(
   };
 }
 
-/** The spec line, once: as soon as it shows how the VM comes up. What has something to fetch or to make first starts cold. */
+/**
+ * The spec line, once: as soon as it shows how the VM comes up, and as far as it is told by then what runs it. What has something
+ * to fetch or to make first starts cold.
+ */
 export function specLead(
   machine: Machine,
   driver: DaemonStatus["driver"],
@@ -154,7 +157,8 @@ export function specLead(
   return (event) => {
     if (said || event.type !== "stage" || event.name === "creating") return null;
     said = true;
-    return specLine(machine, driver, event.name === "starting warm" ? "warm" : "cold");
+    const start = event.name === "starting warm" ? "warm" : "cold";
+    return specLine(machine, driver, start, /^\w+\/\w+$/.exec(event.detail ?? "")?.[0]);
   };
 }
 
@@ -190,19 +194,32 @@ async function hostDefaults() {
   return { config, host, defaults: vmDefaults(config, host) };
 }
 
-/** `spec: 2 vcpu | 2048 MiB | 8G disk | qemu/tcg | debian-bookworm | start: warm` */
-export function specLine(machine: Machine, driver: DaemonStatus["driver"], start?: "cold" | "warm"): string {
-  // What will be used is told in words; when both are named, tcg is what is left.
-  const accelerator = /\btcg\b/i.test(driver.detail) ? "/tcg" : /\bkvm\b/i.test(driver.detail) ? "/kvm" : "";
+/**
+ * `spec: 2 vcpu | 2048 MiB | 8G disk | qemu/tcg | debian-bookworm | start: warm`
+ * @param driver what the daemon takes when it is not asked for one; @param chosen what it took, once that is known
+ */
+export function specLine(
+  machine: Machine,
+  driver: DaemonStatus["driver"],
+  start?: "cold" | "warm",
+  chosen: string = foreseen(machine, driver),
+): string {
   const parts = [
     `${machine.vcpu} vcpu`,
     `${machine.memoryMib} MiB`,
     `${formatSize(machine.diskBytes)} disk`,
-    `${driver.name}${accelerator}`,
+    chosen,
     machine.image,
     ...(machine.nat ? ["nat"] : []),
     ...(machine.publish ? [`ports ${machine.publish.map(formatMapping).join(", ")}`] : []),
     ...(start ? [`start: ${start}`] : []),
   ];
   return `spec: ${parts.join(" | ")}`;
+}
+
+function foreseen(machine: Machine, driver: DaemonStatus["driver"]): string {
+  if (machine.driver && machine.driver !== "auto" && machine.driver !== driver.name) return machine.driver;
+  // What will be used is told in words; when both are named, tcg is what is left.
+  const accelerator = /\btcg\b/i.test(driver.detail) ? "/tcg" : /\bkvm\b/i.test(driver.detail) ? "/kvm" : "";
+  return `${driver.name}${accelerator}`;
 }

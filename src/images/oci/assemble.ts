@@ -7,7 +7,7 @@ import { BangerError } from "../../core/errors.ts";
 import type { Work } from "../../core/stage.ts";
 import { requireSpace } from "../../disk/free-space.ts";
 import { hashFile } from "../../host/hash.ts";
-import { requireTools } from "../../host/tools.ts";
+import { requireTool } from "../../host/tools.ts";
 import { chooseMode, ROOTFS, writeSquashfs } from "../squashfs.ts";
 import { imageTar, type Plan, planImage } from "./flatten.ts";
 import { ImageTree } from "./image-tree.ts";
@@ -36,7 +36,7 @@ export async function assembleImage(
   work: Work,
 ): Promise<{ digest: string; sizeBytes: number }> {
   const { ref, layers } = assembly;
-  await requireTools("image");
+  await requireTool("sqfstar");
   await requireSpace(
     folder,
     layers.reduce((sum, layer) => sum + layer.sizeBytes, 0),

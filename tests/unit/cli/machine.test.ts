@@ -145,6 +145,21 @@ test("the spec line names sizes, driver, accelerator and image", () => {
   );
 });
 
+test("the spec line names what runs the VM, which need not be what the daemon takes by itself", () => {
+  const machine = completeMachine({ ...nothing, driver: "qemu" }, defaults, "debian-slim", host);
+  const usual = {
+    name: "firecracker",
+    usable: true,
+    detail: "Firecracker 1.17.0, hardware virtualization (KVM)",
+  };
+  assert.match(specLine(machine, usual), / \| qemu \| /);
+  const lead = specLead({ ...machine, driver: "auto", nested: true }, usual);
+  assert.match(
+    lead({ type: "stage", name: "booting", detail: "qemu/kvm" }) ?? "",
+    / \| qemu\/kvm \| .*start: cold$/,
+  );
+});
+
 test("the spec line comes once, when it shows how the VM comes up", () => {
   const machine = completeMachine(nothing, defaults, "debian-slim", host);
   const driver = { name: "qemu", usable: true, detail: "" };
