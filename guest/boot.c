@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sendfile.h>
@@ -23,6 +24,7 @@
 #include "modules.h"
 #include "root.h"
 #include "selfpatch.h"
+#include "textfile.h"
 
 #define DISK_SECONDS 30
 /* Longest time that the image's init waits for the host's `configure`: a host that is gone must not keep it. */
@@ -70,13 +72,19 @@ static bool executable(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
+/* Whether a path is, or is a link to, a file of that name. */
+static bool leads_to(const char *path, const char *name)
+{
+    char *real = realpath(path, NULL);
+    bool leads = real != NULL && strcmp(strrchr(real, '/') + 1, name) == 0;
+    free(real);
+    return leads;
+}
+
 /* A busybox applet without the service manager it was meant to start only respawns gettys on terminals we lack. */
 static bool is_bare_busybox(const char *path)
 {
-    char *real = realpath(path, NULL);
-    bool busybox = real != NULL && strcmp(strrchr(real, '/') + 1, "busybox") == 0 && !executable("/sbin/openrc");
-    free(real);
-    return busybox;
+    return leads_to(path, "busybox") && !executable("/sbin/openrc");
 }
 
 static bool find_init(char *path, size_t cap)
@@ -94,6 +102,19 @@ static bool find_init(char *path, size_t cap)
         }
     }
     return false;
+}
+
+/*
+ * A machine that ends by a reset alone would stand still for good after systemd's `poweroff`, so that this becomes one. Not in
+ * /run/systemd/system: that folder says that systemd runs.
+ */
+static void end_by_reset(const char *init)
+{
+    static const char path[] = "/run/systemd/system.control/systemd-poweroff.service.d/banger.conf";
+    static const char text[] = "[Unit]\nSuccessAction=reboot-force\n";
+    struct failure f;
+    if (cmdline_off() == RB_AUTOBOOT && leads_to(init, "systemd") && text_write(path, text, sizeof text - 1, 0644, &f) != 0)
+        console_say("have poweroff reset the machine: %s", f.message);
 }
 
 /* The image's init finds name, clock, keys and machine id in place, and does not compete with their being set. */
@@ -139,6 +160,7 @@ void boot(void)
         init_run(&facts);
     }
     facts.beside = true;
+    end_by_reset(init);
     if (pipe2(gate, O_CLOEXEC) != 0)
         console_fatal("make a pipe");
     facts.init_gate = gate[1];

@@ -8,7 +8,6 @@ export interface DriverFeatures {
   readonly netRate: boolean;
   readonly diskRate: boolean;
   readonly growDisk: boolean;
-  readonly powerOff: boolean;
   readonly pause: boolean;
   readonly snapshot: boolean;
 }
@@ -23,7 +22,6 @@ export const FEATURES: Record<Feature, { readonly what: string; readonly option?
   netRate: { what: "The network's speed can be limited", option: "--net-rate" },
   diskRate: { what: "The disk's speed can be limited", option: "--disk-rate" },
   growDisk: { what: "The disk grows while the VM runs" },
-  powerOff: { what: "`poweroff` in the guest ends the VM" },
   pause: { what: "Pause and resume in memory" },
   snapshot: { what: "Memory and devices are saved to files, and restored in a new process" },
 };

@@ -145,8 +145,8 @@ boot or kernel, or QEMU, is another one. Without KVM only drivers that run in so
 Firecracker ${OLDEST} or newer is used, from PATH or from \`firecracker_bin\`; ${TESTED} is the version of the API that the driver is
 tested against, with a program that enforces its published description; the real program has not been run in these tests. The
 kernel must find virtio devices by ACPI (Firecracker 1.8 or newer) or by its command line. A guest ends Firecracker by a reset:
-\`banger vm stop\` does that; \`poweroff\` typed in the guest halts it, and the VM stays until \`banger vm stop\`. Virtualization inside
-the guest is not offered.
+\`banger vm stop\` does that, and so does systemd's \`poweroff\` there; with another init \`poweroff\` halts the guest, and the VM stays
+until \`banger vm stop\`. Virtualization inside the guest is not offered.
 
 Its network is a tap within its jail (docs/network.md): where none can be made (no \`/dev/net/tun\`, neither bubblewrap nor a jailer) VMs run
 without a network interface, and \`--nat\` takes QEMU. Metrics and balloon statistics are not asked for: what \`vm stats\` tells comes

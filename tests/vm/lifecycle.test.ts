@@ -4,7 +4,6 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { makeHome } from "../support/home.ts";
-import { suiteLacks } from "../support/suite-driver.ts";
 
 describe("the life of a VM", async () => {
   const home = await makeHome();
@@ -59,11 +58,11 @@ describe("the life of a VM", async () => {
     assert.equal(text, "changes: 0\n");
   });
 
-  for (const [what, how, skip, reason] of [
-    ["powers itself off", "poweroff", suiteLacks("powerOff"), /powered itself off/],
-    ["reboots", "reboot", false, /rebooted/],
+  for (const [what, how, reason] of [
+    ["powers itself off", "poweroff", /powered itself off/],
+    ["reboots", "reboot", /rebooted/],
   ] as const)
-    test(`a VM that ${what} is noticed and recorded`, { skip }, async () => {
+    test(`a VM that ${what} is noticed and recorded`, async () => {
       const banger = await home.connect();
       await using vm = await banger.create({ name: "selfish", wait: "system" });
       const logs = await vm.logs({ follow: true });

@@ -70,7 +70,6 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
       netRate: true,
       diskRate: true,
       growDisk: true,
-      powerOff: false,
       pause: true,
       snapshot: true,
     },

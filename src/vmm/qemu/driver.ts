@@ -41,7 +41,6 @@ export function qemuDriver({ program: configured, cache, accelerator }: QemuSett
       netRate: true,
       diskRate: true,
       growDisk: true,
-      powerOff: true,
       pause: true,
       snapshot: true,
     },

@@ -11,7 +11,6 @@ const ALL: DriverFeatures = {
   netRate: true,
   diskRate: true,
   growDisk: true,
-  powerOff: true,
   pause: true,
   snapshot: true,
 };
