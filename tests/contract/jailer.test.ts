@@ -17,6 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
 import { findByUser, killProcess } from "../../src/host/processes.ts";
+import { endUnfinishedTemplates } from "../../src/vm/warm-build.ts";
 import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { chooseJailer } from "../../src/vmm/firecracker/jailer-program.ts";
 import { JAIL_GROUP } from "../../src/vmm/jail/jail-user.ts";
@@ -112,6 +113,19 @@ describe("Firecracker under its jailer", {
     assert.equal(await says(found, "echo found"), "found\n");
     await endStrayMonitor(it.spec.directory);
     await Promise.all([machine.exited, found.exited]);
+    it.assertNothingLeft();
+  });
+
+  test("of a template that was being made when its daemon was killed is ended by the next one", async (t) => {
+    double.plan({ guest: "none" });
+    const cache = temporaryFolder(t);
+    const folder = join(cache, "warm/.tmp-begun");
+    mkdirSync(folder, { recursive: true });
+    const it = bed(t, { folder }, "vm");
+    const machine = await it.launch();
+    assert.notDeepEqual(findByUser(it.user), []);
+    await endUnfinishedTemplates(cache);
+    await machine.exited;
     it.assertNothingLeft();
   });
 
