@@ -45,7 +45,7 @@ describe("a VM under the jailer", { skip: missing }, () => {
 
   test("is announced by doctor in the driver's line, made by the command line, and runs as a user of its own", async () => {
     const doctor = await host.run(home, ["doctor"]);
-    assert.match(doctor.stdout, /firecracker\/kvm: .*started by its jailer, .*bin\/jailer/);
+    assert.match(doctor.stdout, /firecracker\/kvm.*: .*started by its jailer, .*bin\/jailer/);
     const made = await home.run([...create, "--name", "jailed"]);
     assert.equal(made.code, 0, made.stderr);
     vm = (await (await home.connect()).get("jailed")).keep();
