@@ -4,19 +4,19 @@ import { fileURLToPath } from "node:url";
 
 const USUAL = ["kvm-proof", "each-driver", "lifecycle", "pause", "snapshot"];
 
-const NETWORK = "the bed has no network";
-const DOUBLE = "it is about Firecracker's double, whose guest is emulated: here it would be twice";
+const SUPPLIES =
+  "it is about obtaining images and kernels, for which the bed has neither a network nor the programs";
 /** What `all` leaves out, and why. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
-  catalog: NETWORK,
-  "faults-transfers": NETWORK,
-  golden: NETWORK,
-  "image-kinds": NETWORK,
-  images: NETWORK,
-  jailer: DOUBLE,
-  kernels: NETWORK,
-  mise: NETWORK,
-  nat: DOUBLE,
+  catalog: SUPPLIES,
+  "faults-transfers": SUPPLIES,
+  golden: SUPPLIES,
+  "image-kinds": SUPPLIES,
+  images: SUPPLIES,
+  jailer: "it is about Firecracker's double, whose guest would be emulated twice",
+  kernels: SUPPLIES,
+  mise: SUPPLIES,
+  nat: "the bed has no network",
   nested: "its bed would be one in the bed",
 };
 
