@@ -17,7 +17,8 @@ import { leaveJail } from "./jail/jailer.ts";
 import { endLimits, limited } from "./jail/limits.ts";
 
 const ANSWER_MS = 20_000;
-const REFUSED_MS = 5;
+/** A socket is listened on a moment after it appears, nearly always within the first. */
+const REFUSED_MS = [1, 2, 5] as const;
 /** A monitor that dies while one talks to it breaks its connections first and is known to have ended a moment later. */
 const DYING_MS = 500;
 const LOG = "vmm.log";
@@ -160,6 +161,7 @@ async function untilAnswering<M>(
     const watcher = watch(folder);
     let trying = false;
     let again = false;
+    let refused = 0;
     let finished = false;
     const finish = (settle: () => void) => {
       finished = true;
@@ -186,7 +188,7 @@ async function untilAnswering<M>(
             return finish(() => reject(error));
           }
           // A socket is there but not listened on yet, or has no room for one more who waits. That changes nothing in the folder.
-          if (code !== "ENOENT") again = await delay(REFUSED_MS, true);
+          if (code !== "ENOENT") again = await delay(REFUSED_MS[refused++] ?? REFUSED_MS[2], true);
         }
       }
       trying = false;
