@@ -61,6 +61,7 @@ static void proc_free(struct proc *p)
         source_close(&p->out[i].src);
         ring_drop(&p->out[i].ring);
     }
+    spawn_forget(p->launch, &p->spec);
     free_list(p->spec.argv);
     free_list(p->spec.env);
     free((char *)p->spec.cwd);
@@ -376,6 +377,8 @@ static void started(struct proc *p)
 {
     source_close(&p->error);
     p->starting = false;
+    spawn_forget(p->launch, &p->spec);
+    p->launch = NULL;
     free_list(p->spec.env);
     p->spec.env = NULL;
     if (p->deadline_ns != 0)
@@ -438,6 +441,7 @@ void proc_start(struct proc *p, struct stream *s)
     p->started_ns = (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
     p->id = ++last_id;
     p->pid = child.pid;
+    p->launch = child.launch;
     p->pty = p->spec.pty;
     p->starting = true;
     sink_init(&p->in, child.in);

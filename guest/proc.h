@@ -42,7 +42,8 @@ struct proc {
     struct rusage usage;
     char label[PROC_LABEL_MAX + 1];
     uint64_t deadline_ns;
-    struct spawn spec; /* owned: argv, env (until it runs), cwd */
+    struct spawn spec;     /* owned: argv, env (until it runs), cwd */
+    struct launch *launch; /* until it runs */
     struct user user;
     struct source error;
     struct sink in;

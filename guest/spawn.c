@@ -2,34 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "launch.h"
 #include "pty.h"
 
 #define PIPE_SIZE (256 * 1024)
-
-enum stage { STAGE_SETUP, STAGE_USER, STAGE_CWD, STAGE_LOOKUP, STAGE_EXEC };
-
-struct report {
-    int stage, err;
-};
-
-static void die(int error, enum stage stage)
-{
-    struct report r = {(int)stage, errno};
-    ssize_t n = write(error, &r, sizeof r);
-    (void)n;
-    _exit(127);
-}
 
 static const char *env_get(char **env, const char *name)
 {
@@ -40,102 +21,53 @@ static const char *env_get(char **env, const char *name)
     return NULL;
 }
 
-/* As execvpe, but it remembers why: a program that was found and did not start is another failure than none found. */
-static enum stage exec_lookup(const char *program, char **argv, char **env)
+/* Of a login shell a copy, whose first one says so; in one piece. NULL = no memory. */
+static char **login_arguments(char **argv)
 {
-    if (strchr(program, '/') != NULL) {
-        execve(program, argv, env);
-        if (errno != ENOENT && errno != ENOTDIR)
-            return STAGE_EXEC;
-        int err = errno;
-        bool there = access(program, F_OK) == 0; /* then its interpreter is what is missing */
-        errno = err;
-        return there ? STAGE_EXEC : STAGE_LOOKUP;
-    }
-    const char *path = env_get(env, "PATH");
-    if (path == NULL)
-        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    int found = 0;
-    char candidate[4096];
-    for (const char *end; *program != 0 && path != NULL; path = *end != 0 ? end + 1 : NULL) {
-        end = strchrnul(path, ':');
-        const char *slash = end == path ? "." : "";
-        int n = snprintf(candidate, sizeof candidate, "%.*s%s/%s", (int)(end - path), path, slash, program);
-        if (n < 0 || (size_t)n >= sizeof candidate)
-            continue;
-        execve(candidate, argv, env);
-        struct stat st;
-        int err = errno;
-        if (stat(candidate, &st) == 0 && !S_ISDIR(st.st_mode) && found == 0)
-            found = err;
-    }
-    errno = found != 0 ? found : ENOENT;
-    return found != 0 ? STAGE_EXEC : STAGE_LOOKUP;
+    size_t count = 0;
+    while (argv[count] != NULL)
+        count++;
+    const char *base = strrchr(argv[0], '/');
+    base = base != NULL ? base + 1 : argv[0];
+    char **copy = malloc((count + 1) * sizeof *copy + strlen(base) + 2);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, argv, (count + 1) * sizeof *copy);
+    copy[0] = (char *)(copy + count + 1);
+    sprintf(copy[0], "-%s", base);
+    return copy;
 }
 
-/* setgroups & friends are privileged even when they change nothing, and a test agent is an ordinary user. */
-static int become(const struct user *u)
+/* NULL with errno. */
+static struct launch *prepare(const struct spawn *s, const int fd[3], int error)
 {
-    if (geteuid() != 0 && u->uid == getuid() && u->gid == getgid())
-        return 0;
-    if (setgroups((size_t)u->group_count, u->groups) != 0 || setresgid(u->gid, u->gid, u->gid) != 0)
-        return -1;
-    return setresuid(u->uid, u->uid, u->uid);
+    struct launch *l = malloc(sizeof *l);
+    char **argv = s->login ? login_arguments(s->argv) : s->argv;
+    const char *path = env_get(s->env, "PATH");
+    if (l == NULL || argv == NULL) {
+        free(l);
+        if (s->login)
+            free(argv);
+        errno = ENOMEM;
+        return NULL;
+    }
+    l->program = s->argv[0];
+    l->argv = argv;
+    l->env = s->env;
+    l->path = path != NULL ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    l->cwd = s->cwd;
+    l->user = s->user;
+    l->pty = s->pty;
+    memcpy(l->fd, fd, sizeof l->fd);
+    l->error = error;
+    return l;
 }
 
-static void reset_oom_score(void)
+void spawn_forget(struct launch *l, const struct spawn *s)
 {
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        ssize_t n = write(fd, "0", 1);
-        (void)n;
-        close(fd);
-    }
-}
-
-static void reset_signals(void)
-{
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    for (int i = 1; i <= 64; i++)
-        sigaction(i, &action, NULL);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static void child(const struct spawn *s, const int fd[3], int error)
-{
-    reset_signals();
-    setsid();
-    if (s->pty && ioctl(fd[0], TIOCSCTTY, 0) != 0)
-        die(error, STAGE_SETUP);
-    for (int i = 0; i < 3; i++)
-        if (dup2(fd[i], i) < 0)
-            die(error, STAGE_SETUP);
-    reset_oom_score();
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > 1024) {
-        files.rlim_cur = 1024; /* the agent's own limit is higher than what select(2) users expect */
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    umask(022);
-    if (s->pty && geteuid() == 0 && fchown(0, s->user->uid, (gid_t)-1) != 0)
-        die(error, STAGE_SETUP);
-    if (become(s->user) != 0)
-        die(error, STAGE_USER);
-    if (chdir(s->cwd) != 0)
-        die(error, STAGE_CWD);
-    char *program = s->argv[0];
-    if (s->login) {
-        const char *base = strrchr(program, '/');
-        base = base != NULL ? base + 1 : program;
-        char *name = malloc(strlen(base) + 2);
-        if (name == NULL)
-            die(error, STAGE_SETUP);
-        sprintf(name, "-%s", base);
-        s->argv[0] = name;
-    }
-    die(error, exec_lookup(program, s->argv, s->env));
+    if (l != NULL && l->argv != s->argv)
+        free(l->argv);
+    free(l);
 }
 
 /* Copies of descriptors 0 to 2 would be overwritten by the child's own dup2 calls. */
@@ -213,23 +145,24 @@ int spawn_start(const struct spawn *s, struct spawned *out, struct failure *f)
 {
     int ours[3] = {-1, -1, -1}, theirs[3] = {-1, -1, -1}, error[2] = {-1, -1};
     pid_t pid = -1;
-    if (make_stdio(s, ours, theirs) == 0 && make_pipe(error)) {
-        pid = fork();
-        if (pid == 0)
-            child(s, theirs, error[1]);
-    }
+    struct launch *l = NULL;
+    if (make_stdio(s, ours, theirs) == 0 && make_pipe(error))
+        l = prepare(s, theirs, error[1]);
+    if (l != NULL)
+        pid = launch_start(l);
     int err = errno;
     close_all(theirs, 3);
     close_all(&error[1], 1);
     if (pid < 0) {
         close_all(ours, 3);
         close_all(error, 1);
+        spawn_forget(l, s);
         return failure_errno(f, err, "start", s->argv[0]);
     }
     for (int i = 0; i < 3; i++)
         nonblocking(ours[i]);
     nonblocking(error[0]);
-    *out = (struct spawned){pid, ours[0], {ours[1], ours[2]}, error[0]};
+    *out = (struct spawned){pid, ours[0], {ours[1], ours[2]}, error[0], l};
     return 0;
 }
 

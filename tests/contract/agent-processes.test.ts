@@ -1,7 +1,9 @@
 /** The agent's promises about processes, kept by the real agent towards the real host end. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { copyFile } from "node:fs/promises";
 import { constants } from "node:os";
+import { join } from "node:path";
 import { buffer, text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import {
@@ -285,6 +287,30 @@ test("a process that does not read holds its writer back", async (t) => {
   await finish(await startProcess(guest, shell("echo >gate", { cwd: agent.folder })));
   await writing;
   assert.equal((await finish(process)).stdout.trim(), String(total));
+});
+
+/** Whoever wants to open its file waits until its standard input ends, or for 45 s (fcntl(2), F_SETLEASE). */
+const HOLD = `$SIG{IO} = "IGNORE"; open(my $f, "<", $ARGV[0]) or die; $| = 1;
+  print fcntl($f, 1024, 1) ? "held\\n" : "refused: $!\\n"; <STDIN>`;
+
+test("a program whose file does not open holds up nobody else", async (t) => {
+  const agent = await hostedAgent(t);
+  const guest = await agent.connect();
+  const program = join(agent.folder, "program");
+  await copyFile("/bin/true", program);
+  const holder = await startProcess(guest, { argv: ["perl", "-e", HOLD, program], stdin: true });
+  const said = await firstWords(holder);
+  if (said !== "held\n") return t.skip(`the filesystem of ${agent.folder} has no leases: ${said.trim()}`);
+  let started = false;
+  const waiting = startProcess(guest, { argv: [program] }).then((process) => {
+    started = true;
+    return process;
+  });
+  for (let i = 0; i < 3; i++)
+    assert.equal((await finish(await startProcess(guest, shell(`exit ${i}`)))).code, i);
+  assert.equal(started, false);
+  holder.stdin.end();
+  assert.equal((await finish(await waiting)).code, 0);
 });
 
 test("a hundred processes at once end each with its own code", async (t) => {

@@ -68,6 +68,12 @@ describe("a command in a VM", async () => {
     assert.equal(said, "green /var/tmp nobody\n");
   });
 
+  test("is not spared when memory runs out, as the agent is, whoever it is started as", async () => {
+    const spared = 'for p in $(pgrep -f ^@banger-agent) self; do cat "/proc/$p/oom_score_adj"; done';
+    for (const user of ["nobody", "root"])
+      assert.equal((await vm.exec(["sh", "-c", spared], { user })).text, "-999\n0\n");
+  });
+
   test("on a terminal sees its size, and the size it is changed to", async () => {
     const execution = vm.exec(["sh", "-c", "stty size; read _; stty size"], {
       pty: { rows: 31, cols: 97 },
