@@ -116,10 +116,13 @@ export class NestedBed {
 
   /** Runs a command in the repository; what it says is passed on as it comes. @returns all that it said */
   async run(argv: readonly string[]): Promise<string> {
-    const ended = this.#machine.exited.then(({ reason }) => {
-      throw new Error(`the bed is gone, ${reason}; its console: ${this.#console}`);
-    });
-    return Promise.race([this.#run(argv), ended]);
+    try {
+      return await this.#run(argv);
+    } catch (error) {
+      if (await this.#machine.answers()) throw error;
+      const { reason } = await this.#machine.exited;
+      throw new Error(`the bed is gone, ${reason}; its console: ${this.#console}`, { cause: error });
+    }
   }
 
   async #run(argv: readonly string[]): Promise<string> {
