@@ -19,6 +19,8 @@ import type { Configured, Guest, GuestEvents } from "./guest.ts";
 
 const START_MS = 20_000;
 const KERNEL_HZ = 250;
+/** What an emulated guest's kernel needs, which one on Firecracker never is (src/vmm/qemu/arguments.ts, docs/adr/0017). */
+const EMULATED = ["no_timer_check", "cgroup.memory=nosocket"];
 
 /** @param memory a file that `save` wrote: the guest goes on from there, paused */
 export async function startQemuGuest(
@@ -101,7 +103,7 @@ function argumentsOf({ machine, boot, drives, network }: Configured, accelerator
     },
     null,
   );
-  args[args.indexOf("-append") + 1] = [boot?.boot_args ?? "", "no_timer_check", ...clock()].join(" ");
+  args[args.indexOf("-append") + 1] = [boot?.boot_args ?? "", ...EMULATED, ...clock()].join(" ");
   replaceNetwork(args, network);
   return args.map((argument) =>
     argument.replace(/serial=(\w+)$/, (_, id: string) => `serial=4711-${id.length}`),
