@@ -43,8 +43,8 @@ export interface VmRecord {
   readonly memoryMib: number;
   readonly diskBytes: number;
   /**
-   * Its disk is a copy of another machine's and still carries that one's identity: it gets its own before anybody works in it,
-   * at its next start.
+   * Its disk is a copy of another machine's and may still carry that one's identity: it gets its own before anybody works in it,
+   * at its next start. Until its guest has written that to the disk this stays so.
    */
   readonly borrowed: boolean;
   /** How it came up last: null before the first time. */

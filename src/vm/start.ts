@@ -16,6 +16,7 @@ import type { VmContext } from "./context.ts";
 import { syncFiles } from "./file-sync.ts";
 import type { LiveVm } from "./live-vm.ts";
 import { startNetwork } from "./network.ts";
+import { keepIdentity } from "./own-identity.ts";
 import { rehearse } from "./rehearse.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { trustCertificates } from "./trust.ts";
@@ -180,11 +181,11 @@ async function becomeRunning(
     state: "running",
     reason: null,
     unsettled: false,
-    borrowed: false,
     bootId: hello.bootId,
     boot,
   });
   context.deadlines.used(vm.id, false);
+  keepIdentity(context, vm.id, session);
   checkpoint("start.running");
 }
 

@@ -28,7 +28,7 @@ export async function stopVm(
     checkpoint("stop.recorded");
     live.ending = true;
     if (vm.state === "paused" && timeoutMs > 0) await live.machine.resume().catch(() => {}); // else it is ended by force
-    const orderly = timeoutMs > 0 && (await powerOffWithin(live, timeoutMs, work));
+    const orderly = timeoutMs > 0 && (await powerOffWithin(context, live, timeoutMs, work));
     if (!orderly) {
       if (timeoutMs > 0) work.report.notice("the guest did not power off in time; its monitor was ended");
       work.report.stage("killing");
@@ -42,7 +42,12 @@ export async function stopVm(
 }
 
 /** @returns whether the guest went down by itself in time */
-async function powerOffWithin(live: LiveVm, timeoutMs: number, work: Work): Promise<boolean> {
+async function powerOffWithin(
+  context: VmContext,
+  live: LiveVm,
+  timeoutMs: number,
+  work: Work,
+): Promise<boolean> {
   work.report.stage("powering off");
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), timeoutMs);
@@ -54,6 +59,7 @@ async function powerOffWithin(live: LiveVm, timeoutMs: number, work: Work): Prom
   const down = (async () => {
     const session = await live.guest();
     await sync(session);
+    context.vms.update(live.id, { borrowed: false }); // see own-identity.ts
     checkpoint("stop.synced");
     await powerOff(session, { graceMs: Math.floor(timeoutMs / 2) });
     checkpoint("stop.asked");

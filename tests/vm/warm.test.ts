@@ -108,6 +108,16 @@ describe("a VM that starts warm", async () => {
     await one.delete();
   });
 
+  test("has no identity of the template's when its monitor is killed before its own is on the disk", async () => {
+    const banger = await home.connect();
+    const vms = await Promise.all([1, 2].map(() => banger.create(SIZE)));
+    await Promise.all(vms.map((vm) => vm.kill()));
+    await Promise.all(vms.map((vm) => vm.start()));
+    const [mine, theirs] = await Promise.all(vms.map(identity));
+    for (const at of [0, 1, 2, 3]) assert.notEqual(mine?.[at], theirs?.[at], `identity ${at}`);
+    await Promise.all(vms.map((vm) => vm.delete()));
+  });
+
   test("has the network that it was asked for, or none", async (t) => {
     const network = ["--", "sh", "-c", "ip -4 -o addr | grep -v ' lo '; ip route; cat /etc/resolv.conf"];
     const without = await run(...network);
