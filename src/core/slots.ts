@@ -1,10 +1,17 @@
 /** Room for a number of things at the same time; who comes when there is none waits, first come first served. */
 export class Slots {
+  readonly #count: number;
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
   constructor(count: number) {
+    this.#count = count;
     this.#free = count;
+  }
+
+  /** How many things go on now. */
+  get taken(): number {
+    return this.#count - this.#free;
   }
 
   /** @returns once there is room; disposing of it makes room again. @throws the signal's reason when it aborts before that */

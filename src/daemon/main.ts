@@ -189,7 +189,7 @@ function makeContext(
       standby: (request, template, signal) => context.standby.prepare(request, template, signal),
       standDown: () => context.standby.drop(),
       limit: () => config.current.warm_cache,
-      busy: () => context.supplies.users > 0 || live.all().some((vm) => vm.inUse),
+      busy: () => context.supplies.inUse || live.all().some((vm) => vm.inUse),
       quietMs: 1000,
       patienceMs: 30_000,
       log,

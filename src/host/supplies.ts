@@ -8,9 +8,9 @@ export class Supplies {
   #idle = Promise.withResolvers<void>();
   #cleaning: Promise<unknown> | null = null;
 
-  /** How many things are being made or started now. */
-  get users(): number {
-    return this.#users;
+  /** Whether something is being made or started now. */
+  get inUse(): boolean {
+    return this.#users > 0;
   }
 
   /** Runs work that takes supplies, from asking for them to where a record or a process holds them. */

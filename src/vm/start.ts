@@ -158,7 +158,7 @@ async function becomeRunning(
   const { identity, config, work } = start;
   const { borrowed, start: kind } = context.vms.get(vm.id) ?? vm;
   // Beside others who start there is no processor for it.
-  if (kind !== "cold" && !start.rehearsed && context.supplies.users <= 1) void rehearse(session);
+  if (kind !== "cold" && !start.rehearsed && context.starts.taken <= 1) void rehearse(session);
   await configureGuest(session, { ...vm, borrowed }, { env, resolvers: config.default_dns }, identity);
   const { certificates = [], problems = [] } = identity.trusted ?? {};
   for (const problem of problems) work.report.notice(`trust_host_ca: ${problem}`);

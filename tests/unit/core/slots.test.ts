@@ -11,7 +11,7 @@ test("as many as there is room for go on, the others in the order in which they 
   const held = await Promise.all([slots.take(never), slots.take(never)]);
   const waiting = [1, 2].map((name) => slots.take(never).then((slot) => ({ slot, told: order.push(name) })));
   await soon();
-  assert.deepEqual(order, []);
+  assert.deepEqual([order, slots.taken], [[], 2]);
   held[0]?.[Symbol.dispose]();
   const { slot } = (await waiting[0]) ?? assert.fail();
   await soon();
@@ -19,6 +19,8 @@ test("as many as there is room for go on, the others in the order in which they 
   slot[Symbol.dispose]();
   await waiting[1];
   assert.deepEqual(order, [1, 2]);
+  held[1]?.[Symbol.dispose]();
+  assert.equal(slots.taken, 1);
 });
 
 test("who gives up while waiting holds up nobody", async () => {
