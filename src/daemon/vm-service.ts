@@ -10,6 +10,7 @@ import type {
   StartVm,
   Vm,
 } from "../api/schemas.ts";
+import type { Config } from "../core/config.ts";
 import { BangerError } from "../core/errors.ts";
 import { checkName } from "../core/ids.ts";
 import type { Work } from "../core/stage.ts";
@@ -27,6 +28,7 @@ import type { LiveVm } from "../vm/live-vm.ts";
 import { findVm } from "../vm/lookup.ts";
 import { pauseVm, resumeVm } from "../vm/pause.ts";
 import { settingsToChange, setVm } from "../vm/settings.ts";
+import type { Wish } from "../vm/standby.ts";
 import { startVm } from "../vm/start.ts";
 import { requireState, wrongState } from "../vm/states.ts";
 import { DEFAULT_STOP_MS, stopVm } from "../vm/stop.ts";
@@ -130,13 +132,7 @@ export class VmService {
       {
         id,
         name: request.name,
-        image: request.image ?? config.default_image,
-        kernel: request.kernel,
-        driver: request.driver ?? config.driver,
-        vcpu: request.vcpu,
-        memoryMib: request.memory_mib,
-        diskBytes: request.disk_bytes,
-        nested: request.nested ?? false,
+        ...wishOf(request, config),
         nat: request.nat ?? false,
         ...checked,
         autoRemove: request.auto_remove ?? false,
@@ -154,15 +150,7 @@ export class VmService {
     const { cold = false, start = true, disk_rate = null, net_rate = null } = request;
     if (!start || cold || disk_rate !== null || net_rate !== null) return null;
     const { config, standby } = this.#context;
-    return standby.claim({
-      image: request.image ?? config.default_image,
-      kernel: request.kernel,
-      driver: request.driver ?? config.driver,
-      vcpu: request.vcpu,
-      memoryMib: request.memory_mib,
-      diskBytes: request.disk_bytes,
-      nested: request.nested ?? false,
-    });
+    return standby.claim(wishOf(request, config));
   }
 
   start(ref: string, { wait = "agent", cold = false }: StartVm): Operation {
@@ -324,4 +312,17 @@ export class VmService {
     if (!live) throw wrongState(vm, "running");
     return live;
   }
+}
+
+/** What of a request says which machine is asked for, with what holds where it says nothing. */
+function wishOf(request: CreateVm, config: Config): Wish {
+  return {
+    image: request.image ?? config.default_image,
+    kernel: request.kernel,
+    driver: request.driver ?? config.driver,
+    vcpu: request.vcpu,
+    memoryMib: request.memory_mib,
+    diskBytes: request.disk_bytes,
+    nested: request.nested ?? false,
+  };
 }
