@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { STANDBY_CHECKPOINTS } from "../../src/core/checkpoints.ts";
 import { MIB } from "../../src/core/units.ts";
-import type { CreateOptions, Sandbox, Vm } from "../../src/sdk/index.ts";
+import type { CreateOptions, Vm } from "../../src/sdk/index.ts";
 import { configureHome } from "../support/command.ts";
 import { Faults, untilHolds } from "../support/faults.ts";
 import { makeHome } from "../support/home.ts";
+import { identity } from "../support/identity.ts";
 import { monitorsOf } from "../support/monitors.ts";
 import { assertSound } from "../support/soundness.ts";
 
@@ -36,16 +37,6 @@ describe("a machine that stands by", async () => {
 
   const create = async (options: CreateOptions = {}) =>
     (await faults.connect()).create({ ...SIZE, ...options });
-
-  /** What tells one machine from another. */
-  const identity = async (vm: Sandbox) => {
-    const { text } = await vm.exec([
-      "sh",
-      "-c",
-      "cat /etc/machine-id; cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub; head -c 32 /dev/urandom | od -An -tx1 -w32; hostname",
-    ]);
-    return text.trim().split("\n");
-  };
 
   test("is there after the first VM of a kind, is in no list, and becomes the next one: another machine, as it was asked for", async () => {
     const first = await create();

@@ -12,6 +12,7 @@ import type { Part, Sandbox, Vm } from "../../src/sdk/index.ts";
 import { configureHome } from "../support/command.ts";
 import { Faults, untilHolds } from "../support/faults.ts";
 import { makeHome } from "../support/home.ts";
+import { identity } from "../support/identity.ts";
 import { monitorOf } from "../support/monitors.ts";
 import { assertSound } from "../support/soundness.ts";
 import { suiteDriver, suiteLacks } from "../support/suite-driver.ts";
@@ -40,16 +41,6 @@ describe("a VM that starts warm", async () => {
     assert.deepEqual(await readdir(root), ["state"]);
     for (const name of await readdir(join(root, "state")))
       await assert.rejects(open(join(root, "state", name), "r+"), { code: "EROFS" }, name);
-  };
-
-  /** What tells one machine from another. */
-  const identity = async (vm: Sandbox) => {
-    const { text } = await vm.exec([
-      "sh",
-      "-c",
-      "cat /etc/machine-id; cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub; head -c 32 /dev/urandom | od -An -tx1 -w32; hostname",
-    ]);
-    return text.trim().split("\n");
   };
 
   test("the first of its kind is cold, and a daemon that dies over its template leaves nothing", async () => {
