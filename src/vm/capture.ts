@@ -29,9 +29,9 @@ export interface CaptureTarget {
   readonly disk: string;
 }
 
-/** Refuses what there is no room for, at worst: nothing of the disk shared, every page of memory in use. @throws no_space */
+/** Refuses what there is no room for, at worst: nothing of the disk shared, all of the memory that its driver may write. @throws no_space */
 export async function requireRoom(context: VmContext, vm: VmRecord, copies: number): Promise<void> {
-  const memory = (await context.live.get(vm.id)?.machine.residentBytes()) ?? 0;
+  const memory = (await context.live.get(vm.id)?.machine.stateBytes(vm.memoryMib)) ?? 0;
   const disk = await allocatedBytes(stateDiskFile(vmDirectory(context.paths, vm.id)));
   await requireSpace(
     context.paths.state,

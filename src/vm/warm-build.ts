@@ -7,7 +7,9 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
+import { MIB } from "../core/units.ts";
 import { digHoles } from "../disk/dig-holes.ts";
+import { requireSpace } from "../disk/free-space.ts";
 import { copySparsely } from "../disk/state-disk.ts";
 import { failureStatus, type GuestSession, listFiles, openGuest, sync, waitSystem } from "../guest/index.ts";
 import type { Driver, LaunchSpec, Machine } from "../vmm/driver.ts";
@@ -36,6 +38,9 @@ const SETTLE_MS = 120_000;
 
 /** What the system does after the last thing that happened, like journald 0.25 s later: every copy would have to go on with it. */
 const QUIET_MS = 1000;
+
+/** What is left free beside a template: its disk, and whoever writes meanwhile. */
+const RESERVE = 64 * MIB;
 
 /** Who has no owner yet; whoever starts from it is named and given keys then. Hardly a name is shorter: to cut a file costs more than to add. */
 const NOBODY = { name: "vm", nat: false, borrowed: false } as const;
@@ -72,6 +77,7 @@ export async function buildTemplate(
   try {
     await settled(machine, publicKey, work.signal);
     await machine.pause();
+    await requireSpace(folder, (await machine.stateBytes(spec.memoryMib)) + RESERVE, "a warm template");
     const saved = join(directory, "saved");
     await mkdir(saved, { mode: 0o700 });
     await machine.saveState(saved, work.signal);

@@ -114,6 +114,11 @@ export interface Machine {
    */
   saveState(folder: string, signal: AbortSignal): Promise<void>;
   /**
+   * How many bytes on disk `saveState` may take if it were called now, at worst; of the devices, which take less than a MiB, not told.
+   * @param memoryMib what the machine was started with
+   */
+  stateBytes(memoryMib: number): Promise<number>;
+  /**
    * Sends the monitor's own process (not its jail) a signal that ends it, another one where it does not take that, and returns;
    * nothing happens when it is gone.
    */

@@ -1,6 +1,6 @@
 /** The Firecracker driver against a double that enforces Firecracker's published API, in front of the agent's own program. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
@@ -12,6 +12,7 @@ import type { VmContext } from "../../src/vm/context.ts";
 import { LiveVms } from "../../src/vm/live-vm.ts";
 import type { Driver, LaunchSpec, Machine } from "../../src/vmm/driver.ts";
 import type { CallName } from "../../src/vmm/firecracker/api.ts";
+import { SAVED } from "../../src/vmm/firecracker/boot.ts";
 import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { endStrayMonitor } from "../../src/vmm/monitor-process.ts";
 import { leftProcesses } from "../support/command.ts";
@@ -111,6 +112,7 @@ describe("the Firecracker driver", () => {
     const saved = join(it.spec.directory, "saved");
     mkdirSync(saved);
     await machine.saveState(saved, signal);
+    assert.equal(statSync(join(saved, SAVED.memory)).size, await machine.stateBytes(it.spec.memoryMib));
     await machine.resume();
     await machine.stateDiskResized(1024);
     assert.equal(await says(machine, "echo on"), "on\n");

@@ -4,7 +4,9 @@ import { copyFile, mkdir, readdir, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { before, describe, test } from "node:test";
+import { MIB } from "../../src/core/units.ts";
 import { type GuestSession, openGuest, powerOff, startProcess } from "../../src/guest/index.ts";
+import { allocatedBytes } from "../../src/host/disk-usage.ts";
 import type { LaunchSpec, Machine } from "../../src/vmm/driver.ts";
 import { leftProcesses } from "../support/command.ts";
 import { eachDriver } from "../support/each-driver.ts";
@@ -68,6 +70,13 @@ for (const { title, driver, status } of await eachDriver(home)) {
       await copyFile(state, disks.state);
       const copy = await driver.restore({ ...spec, id: "copy", directory, disks }, saved, quietly.signal);
       try {
+        const expected = await copy.stateBytes(spec.memoryMib);
+        const files = (await readdir(saved)).map((name) => allocatedBytes(join(saved, name)));
+        const largest = Math.max(...(await Promise.all(files)));
+        assert.ok(
+          largest < expected + MIB,
+          `${largest} of ${expected} bytes, hardly one of which it has looked at`,
+        );
         await copy.resume();
         const again = await greet(copy);
         assert.equal(again.hello.bootId, session.hello.bootId);

@@ -109,6 +109,14 @@ export class QemuMachine implements Machine {
     }
   }
 
+  /** What lies in a file may be more than is resident: who went on from a saved state has not looked at all of it yet. */
+  async stateBytes(): Promise<number> {
+    const memory = await openMemoryFile(this.handle);
+    if (memory === null) return this.residentBytes();
+    const { blocks } = await memory.stat().finally(() => memory.close());
+    return blocks * 512;
+  }
+
   /** For a QEMU that waits for a saved state, see `loadMachine`. */
   loadState(): Promise<void> {
     return this.#ask("load the saved state", () => loadMachine(this.#qmp, this.#memory === "inherited"));
