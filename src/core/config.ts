@@ -38,6 +38,9 @@ const program = (what: string) =>
 const MAX_SYNCED = 100;
 /** Each is asked when an image is looked for that is not here. */
 const MAX_CATALOGS = 20;
+/** Each takes memory. */
+export const MAX_STANDBY = 64;
+const standbyAccepted = `must be a whole number from 0 to ${MAX_STANDBY}`;
 const duration = z.union([z.literal(0), z.literal("0"), z.string()]).transform((value, context) => {
   if (value === 0 || value === "0") return 0;
   try {
@@ -98,10 +101,12 @@ export const configSchema = z.strictObject({
       "How much of the disk templates may take that VMs start warm from, such as `4G`; a bare number is MiB. 0 makes and uses none.",
     ),
   standby: z
-    .boolean()
-    .default(true)
+    .int(standbyAccepted)
+    .min(0, standbyAccepted)
+    .max(MAX_STANDBY, standbyAccepted)
+    .default(8)
     .describe(
-      "After a VM was started, a machine of the same kind waits for the next one, paused, for ten minutes at most: it starts in a third of a warm start's time, and takes some 200 MB of the host's memory meanwhile.",
+      `How many machines may wait for the next VMs, 0 to ${MAX_STANDBY}: after VMs were started, as many of the same kind as were started together wait paused, for ten minutes at most. A VM that takes one over starts in less than half the time of a warm start; each takes some 200 MB of the host's memory meanwhile, and none is made where memory is short. 0: none.`,
     ),
   stats_interval: duration
     .refine((ms) => ms >= 200, "must be at least 200ms")

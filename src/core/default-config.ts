@@ -12,7 +12,7 @@ export const DEFAULT_CONFIG: Config = {
   driver: "auto",
   auto_stop_after: 0,
   warm_cache: 2 * GIB,
-  standby: true,
+  standby: 8,
   stats_interval: 2000,
   default_dns: [],
   trust_host_ca: false,

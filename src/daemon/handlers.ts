@@ -117,7 +117,7 @@ async function daemonStatus(context: VmContext): Promise<DaemonStatus> {
     rss_bytes: process.memoryUsage.rss(),
     state_directory: context.paths.state,
     vms: { total: vms.length, running: vms.filter((vm) => vm.state === "running").length },
-    standby: context.standby.name,
+    standby: context.standby.present,
     driver,
   };
 }

@@ -197,7 +197,7 @@ function makeContext(
   };
   const standby = new Standby(context, {
     make: (request, template, signal) => buildStandby(context, request, template, signal),
-    allowed: () => config.current.standby,
+    most: () => config.current.standby,
   });
   return context;
 }

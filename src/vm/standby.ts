@@ -1,14 +1,16 @@
 /**
- * A machine that stands by for the next VM: it has come up from a template, has been through everything that a start is made of, and
- * is paused. The VM that takes it takes over its id and folder and becomes itself as after any warm start, in code that the emulator
- * has translated by then. There is one at most. No record knows it while nobody has claimed it, so that one which outlives its
- * daemon is ended like every monitor of a folder that belongs to no VM (`reconcile.ts`).
+ * Machines that stand by for the next VMs: each has come up from a template, has been through everything that a start is made of, and
+ * is paused. The VM that takes one takes over its id and folder and becomes itself as after any warm start, in code that the emulator
+ * has translated by then. There are as many as were started together lately (`demand.ts`), all of one kind. No record knows one while
+ * nobody has claimed it, so that one which outlives its daemon is ended like every monitor of a folder that belongs to no VM
+ * (`reconcile.ts`).
  */
 import { rm } from "node:fs/promises";
 import { MIB } from "../core/units.ts";
 import { vmDirectory } from "../host/paths.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { VmContext } from "./context.ts";
+import { Demand } from "./demand.ts";
 import type { LiveVm } from "./live-vm.ts";
 import type { WarmRequest } from "./warm-build.ts";
 import type { WarmTemplate } from "./warm-templates.ts";
@@ -54,8 +56,8 @@ export interface StandbyMachine {
 
 export interface StandbySurroundings {
   make(request: WarmRequest, template: WarmTemplate, signal: AbortSignal): Promise<StandbyMachine>;
-  /** `standby` of config.toml. */
-  allowed(): boolean;
+  /** `standby` of config.toml: how many there may be. */
+  most(): number;
 }
 
 type Context = Pick<VmContext, "paths" | "vms" | "log" | "forgetConsole">;
@@ -63,46 +65,59 @@ type Context = Pick<VmContext, "paths" | "vms" | "log" | "forgetConsole">;
 export class Standby {
   readonly #context: Context;
   readonly #surroundings: StandbySurroundings;
-  #machine: StandbyMachine | null = null;
+  readonly #demand = new Demand();
+  /** Of one kind, the oldest first; each with what ends it when nobody has come by then. */
+  readonly #waiting = new Map<StandbyMachine, NodeJS.Timeout>();
   /** By id, from the moment that a VM is to be made of it until that VM starts. */
   readonly #claimed = new Map<string, StandbyMachine>();
-  #expiry: NodeJS.Timeout | undefined;
 
   constructor(context: Context, surroundings: StandbySurroundings) {
     this.#context = context;
     this.#surroundings = surroundings;
   }
 
-  /** What stands by, for people; null when nothing does. */
-  get name(): string | null {
-    return this.#machine?.name ?? null;
+  /** What stands by, for people, and how many; null when nothing does. */
+  get present(): { readonly name: string; readonly machines: number } | null {
+    const [first] = this.#waiting.keys();
+    return first ? { name: first.name, machines: this.#waiting.size } : null;
   }
 
-  /** Has a machine of a kind stand by, in the place of one of another kind. Never fails: without one VMs start from the template. */
-  async prepare(request: WarmRequest, template: WarmTemplate, signal: AbortSignal): Promise<void> {
+  /** To be told of each VM that starts, by its template's key. */
+  started(key: string): void {
+    this.#demand.started(key, performance.now());
+  }
+
+  /**
+   * Brings up one machine more of a kind, if fewer stand by than are wanted; those of another kind go. Never fails: without one VMs start
+   * from the template.
+   * @returns whether there is one more now; another may be wanted then
+   */
+  async prepare(request: WarmRequest, template: WarmTemplate, signal: AbortSignal): Promise<boolean> {
     const { log } = this.#context;
-    if (!this.#surroundings.allowed() || this.#machine?.key === request.key) return;
-    await this.drop();
-    if (process.availableMemory() < ROOM * request.kind.memoryMib * MIB) return;
+    const most = this.#surroundings.most();
+    const waiting = [...this.#waiting.keys()];
+    const kept = most === 0 ? [] : waiting.filter(({ key }) => key === request.key).slice(-most);
+    await this.#endAll(waiting.filter((machine) => !kept.includes(machine)));
+    const wanted = Math.min(most, Math.max(1, this.#demand.of(request.key, performance.now())));
+    if (this.#waiting.size >= wanted) return false;
+    if (process.availableMemory() < ROOM * request.kind.memoryMib * MIB) return false;
     try {
       const machine = await this.#surroundings.make(request, template, signal);
-      this.#machine = machine;
-      this.#expiry = setTimeout(() => void this.drop(), KEPT_MS).unref();
-      void machine.live.exited.then(() => {
-        if (this.#machine === machine) void this.drop();
-      });
+      this.#waiting.set(machine, setTimeout(() => void this.#endAll([machine]), KEPT_MS).unref());
+      void machine.live.exited.then(() => this.#endAll([machine]));
       log.info({ vm: machine.id, name: machine.name }, "a machine stands by");
+      return true;
     } catch (error) {
       if (!signal.aborted) log.warn({ name: request.name, err: error }, "no machine stands by");
+      return false;
     }
   }
 
-  /** The id under which a VM that is wished for is to be made so that it gets the machine; null when there is none for it. */
+  /** The id under which a VM that is wished for is to be made so that it gets a machine; null when there is none for it. */
   claim(wish: Wish): string | null {
-    const machine = this.#machine;
+    const [machine] = this.#waiting.keys();
     if (!machine || !fits(machine.kind, wish)) return null;
-    this.#machine = null;
-    clearTimeout(this.#expiry);
+    this.#leave(machine);
     this.#claimed.set(machine.id, machine);
     return machine.id;
   }
@@ -135,12 +150,24 @@ export class Standby {
     if (machine) await this.#end(machine);
   }
 
-  /** Ends the machine that stands by. */
+  /** Ends all that stand by. */
   async drop(): Promise<void> {
-    const machine = this.#machine;
-    this.#machine = null;
-    clearTimeout(this.#expiry);
-    if (machine) await this.#end(machine);
+    await this.#endAll([...this.#waiting.keys()]);
+  }
+
+  /** Ends those of some machines that still wait. Never fails. */
+  async #endAll(machines: readonly StandbyMachine[]): Promise<void> {
+    const end = (machine: StandbyMachine) =>
+      this.#end(machine).catch((err: unknown) =>
+        this.#context.log.error({ vm: machine.id, err }, "what is left of a machine that stood by"),
+      );
+    await Promise.all(machines.filter((machine) => this.#leave(machine)).map(end));
+  }
+
+  /** @returns whether it had waited until now */
+  #leave(machine: StandbyMachine): boolean {
+    clearTimeout(this.#waiting.get(machine));
+    return this.#waiting.delete(machine);
   }
 
   async #end({ id, live }: StandbyMachine): Promise<void> {

@@ -68,6 +68,8 @@ async function startWithPorts(
   const { driver, spec, status, publicKey } = await prepare(context, vm, work);
   const fresh = vm.startedAt === null && saved === undefined && !cold;
   const candidate = fresh ? { vm, driver, spec, monitor: status.version, publicKey } : null;
+  const wanted = candidate && driver.features.snapshot ? wantedTemplate(candidate) : null;
+  if (wanted) context.standby.started(wanted.key);
   context.vms.update(vm.id, {
     state: "starting",
     reason: null,
@@ -100,7 +102,7 @@ async function startWithPorts(
         work,
       });
       watchExit(context, live);
-      if (candidate && driver.features.snapshot) context.warm.want(wantedTemplate(candidate));
+      if (wanted) context.warm.want(wanted);
       if (wait === "system") await settle(session, work);
     } catch (error) {
       const cause = work.signal.aborted ? error : await live.explain(error);

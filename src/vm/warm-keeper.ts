@@ -1,7 +1,7 @@
 /**
  * Keeps templates ready in the background: one is made after the first VM of its kind has come up cold, when that VM's own first
- * work is over, one at a time and at idle priority; and after each VM of the kind a machine stands by for the next one. Nothing is
- * done while nothing is wanted.
+ * work is over, one at a time and at idle priority; and after VMs of the kind were started machines stand by for the next ones, brought
+ * up one after the other while nobody uses a VM. Nothing is done while nothing is wanted.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { silent, type Work } from "../core/stage.ts";
@@ -17,8 +17,8 @@ const TRIES = 2;
 export interface WarmSurroundings {
   /** Fills a folder with a template. */
   build(request: WarmRequest, folder: string, work: Work): Promise<void>;
-  /** Has a machine of a template stand by for the next VM. Never fails. */
-  standby(request: WarmRequest, template: WarmTemplate, signal: AbortSignal): Promise<void>;
+  /** Has one machine more of a template stand by, if one is wanted. Never fails. @returns whether it did */
+  standby(request: WarmRequest, template: WarmTemplate, signal: AbortSignal): Promise<boolean>;
   /** Ends what stands by. */
   standDown(): Promise<void>;
   /** `warm_cache`: bytes that all may take; 0 = none are made or used. */
@@ -37,6 +37,8 @@ export class WarmKeeper {
   readonly #wanted = new Map<string, WarmRequest>();
   readonly #failures = new Map<string, number>();
   #calm = Promise.withResolvers<void>();
+  /** When a VM was last started, or ceased to be used. */
+  #used = 0;
   #stop = new AbortController();
   #working: Promise<void> | null = null;
 
@@ -67,16 +69,19 @@ export class WarmKeeper {
     await this.#templates.removeOf(digest);
   }
 
-  /** Has a template made, some time, and then a machine of it stand by. */
+  /** To be told of each VM that was started: has a template of its kind made, some time, and then machines of it stand by. */
   want(request: WarmRequest): void {
+    this.calmed(); // the start is over
     if (this.#surroundings.limit() === 0 || this.#wanted.size >= MOST_WANTED) return;
     if ((this.#failures.get(request.key) ?? 0) >= TRIES) return;
+    this.#wanted.delete(request.key); // the one wanted last is the last
     this.#wanted.set(request.key, request);
     this.#begin();
   }
 
   /** To be told whenever a VM is no longer used. */
   calmed(): void {
+    this.#used = Date.now();
     this.#calm.resolve();
     this.#calm = Promise.withResolvers();
   }
@@ -109,7 +114,8 @@ export class WarmKeeper {
       if (!request || signal.aborted) return;
       this.#wanted.delete(request.key);
       await this.#make(request, signal);
-      if (this.#wanted.size === 0 && !signal.aborted) await this.#standBy(request, signal);
+      const goOn = await this.#fill(request, signal);
+      if (goOn && this.#wanted.size === 0 && !signal.aborted) this.#wanted.set(request.key, request);
     }
   }
 
@@ -132,10 +138,16 @@ export class WarmKeeper {
     }
   }
 
-  /** Of the kind that was wanted last. */
-  async #standBy(request: WarmRequest, signal: AbortSignal): Promise<void> {
-    const template = await this.take(request.key);
-    if (template) await this.#surroundings.standby(request, template, signal);
+  /** Machines of the kind that was wanted last, until there are enough. @returns true: somebody came, it is to go on later */
+  async #fill(request: WarmRequest, signal: AbortSignal): Promise<boolean> {
+    const { standby, busy } = this.#surroundings;
+    const used = this.#used;
+    while (this.#wanted.size === 0 && !signal.aborted) {
+      const template = await this.take(request.key);
+      if (!template || !(await standby(request, template, signal))) return false;
+      if (busy() || this.#used !== used) return true;
+    }
+    return false;
   }
 
   #failed(key: string): void {
@@ -145,11 +157,14 @@ export class WarmKeeper {
   async #untilQuiet(signal: AbortSignal): Promise<void> {
     const { quietMs, patienceMs, busy } = this.#surroundings;
     const late = Date.now() + patienceMs;
+    let quiet = quietMs;
     do {
-      await delay(quietMs, undefined, { signal, ref: false });
+      await delay(quiet, undefined, { signal, ref: false });
       const left = late - Date.now();
-      if (!busy() || left <= 0) return;
-      await Promise.race([this.#calm.promise, delay(left, undefined, { signal, ref: false })]);
+      if (left <= 0) return;
+      if (busy()) await Promise.race([this.#calm.promise, delay(left, undefined, { signal, ref: false })]);
+      quiet = quietMs - (Date.now() - this.#used);
+      if (quiet <= 0) return;
     } while (Date.now() < late);
   }
 }

@@ -11,7 +11,7 @@ import type { BenchHome } from "./setting.ts";
 
 /** Rounds of each way. */
 export const N = 10;
-const AT_ONCE = 8;
+export const AT_ONCE = 8;
 const ROUNDS = 10;
 const TARGETS = { cold: 6, bare: 1.5, many: 1.3 };
 
@@ -19,16 +19,16 @@ const TARGETS = { cold: 6, bare: 1.5, many: 1.3 };
 export async function benchWarm(home: BenchHome): Promise<Row[]> {
   return withTemplate(home, async (template) => [
     ...(await endToEnd(home, template)),
-    await many(home),
+    await many(home, `${AT_ONCE} warm starts at once`),
     ...(await firstCommands()),
   ]);
 }
 
-/** Has VMs start warm while `work` goes on: from the template, unless a machine is to stand by. */
+/** Has VMs start warm while `work` goes on: from the template, unless machines may stand by. */
 export async function withTemplate<T>(
   home: BenchHome,
   work: (template: BareTemplate) => Promise<T>,
-  { standby = false } = {},
+  { standby = 0 } = {},
 ): Promise<T> {
   await configureHome(home.path, `warm_cache = "2G"\nstandby = ${standby}\n`);
   try {
@@ -38,7 +38,7 @@ export async function withTemplate<T>(
   }
 }
 
-const run = (home: BenchHome, ...more: string[]) =>
+export const run = (home: BenchHome, ...more: string[]) =>
   program(LAUNCHER, ["vm", "run", "--rm", "-q", ...more, "--", "true"], home.env);
 
 /** Nothing tells another process that a template is ready but its being there. */
@@ -97,18 +97,21 @@ export function againstOthers(
   ];
 }
 
-async function many(home: BenchHome): Promise<Row> {
+/** The last of many starts at once against one alone. @param ready is waited for before each of the two */
+export async function many(home: BenchHome, name: string, ready = async () => {}): Promise<Row> {
   const single: number[] = [];
   const slowest: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
+    await ready();
     single.push(await time(() => run(home)));
+    await ready();
     const all = await Promise.all(Array.from({ length: AT_ONCE }, () => time(() => run(home))));
     slowest.push(Math.max(...all)); // of 8 the 95th percentile is the last one
   }
   const allowed = (AT_ONCE / cpus().length) * TARGETS.many;
   const ratio = median(slowest) / median(single);
   return {
-    name: `${AT_ONCE} warm starts at once, the last one`,
+    name: `${name}, the last one`,
     n: ROUNDS,
     ours: ms(median(slowest)),
     theirs: `${ms(median(single))} one alone`,

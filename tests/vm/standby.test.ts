@@ -1,11 +1,11 @@
-/** The machine that stands by: who gets it and who does not, that its VM is like any other, and what is left when a daemon dies over it. */
+/** Machines that stand by: how many, who gets one and who does not, that its VM is like any other, and what is left when a daemon dies over it. */
 import assert from "node:assert/strict";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { STANDBY_CHECKPOINTS } from "../../src/core/checkpoints.ts";
 import { MIB } from "../../src/core/units.ts";
-import type { CreateOptions, Vm } from "../../src/sdk/index.ts";
+import type { CreateOptions, FollowOptions, OperationEvent, Vm } from "../../src/sdk/index.ts";
 import { configureHome } from "../support/command.ts";
 import { Faults, untilHolds } from "../support/faults.ts";
 import { makeHome } from "../support/home.ts";
@@ -19,56 +19,52 @@ const CONFIG = 'warm_cache = "1G"\n';
 
 describe("a machine that stands by", async () => {
   const home = await makeHome();
-  await configureHome(home.path, CONFIG);
+  await configureHome(home.path, `${CONFIG}standby = 2\n`);
   await rm(join(home.path, ".cache/banger/warm"), { recursive: true, force: true }); // none that a seed may have
   const faults = new Faults(home);
   const vms = join(home.state, "vms");
 
-  /** Its id; waits for it. */
-  async function standing(): Promise<string> {
+  /** The ids of so many and no more; waits for them. */
+  async function standing(machines: number): Promise<string[]> {
     const banger = await faults.connect();
-    // The daemon's log says when it is there.
-    await untilHolds("a machine stands by", home.state, async () => (await banger.status()).standby !== null);
+    const there = async () => ((await banger.status()).standby?.machines ?? 0) >= machines;
+    await untilHolds(`${machines} stand by`, home.state, there); // the daemon's log says when one is there
     const known = (await banger.list()).map((vm) => vm.id);
-    const [id, ...more] = (await readdir(vms)).filter((name) => !known.includes(name));
-    assert.deepEqual(more, [], "one and no more");
-    return id ?? "";
+    const ids = (await readdir(vms)).filter((name) => !known.includes(name));
+    assert.equal(ids.length, machines);
+    return ids.sort();
   }
 
-  const create = async (options: CreateOptions = {}) =>
-    (await faults.connect()).create({ ...SIZE, ...options });
+  const create = async (options: CreateOptions = {}, following: FollowOptions = {}) =>
+    (await faults.connect()).create({ ...SIZE, ...options }, following);
 
-  test("is there after the first VM of a kind, is in no list, and becomes the next one: another machine, as it was asked for", async () => {
+  test("is there after the first VM of a kind, is in no list, and becomes the next one: another machine, as it was asked for; so many as were started together", async () => {
     const first = await create();
     assert.equal(first.info.start, "cold");
-    const id = await standing();
+    const [id = ""] = await standing(1);
     assert.deepEqual(await monitorsOf(home.state, id).then((all) => all.length > 0), true);
-    const { stdout } = await home.run([
-      "vm",
-      "run",
-      "-q",
-      "--json",
-      "-d",
-      ...SMALL,
-      "--name",
-      "next",
-      "-e",
-      "TOLD=yes",
+    const [{ stdout }, beside] = await Promise.all([
+      home.run(["vm", "run", "-q", "--json", "-d", ...SMALL, "--name", "next", "-e", "TOLD=yes"]),
+      create(),
     ]);
     const vm = JSON.parse(stdout) as Vm;
-    assert.deepEqual([vm.id, vm.start], [id, "warm"]);
-    const banger = await faults.connect();
-    const next = await banger.get("next");
-    const following = await standing();
-    const third = await create();
-    assert.equal(third.id, following);
-    const told = await Promise.all([first, next, third].map(identity));
+    assert.deepEqual([vm.start, beside.info.start], ["warm", "warm"]);
+    assert.ok([vm.id, beside.id].includes(id));
+    const next = await (await faults.connect()).get("next");
+
+    const two = await standing(2);
+    const stages: unknown[] = [];
+    const onEvent = (event: OperationEvent) => void (event.type === "stage" && stages.push(event.detail));
+    const pair = await Promise.all([create({}, { onEvent }), create({}, { onEvent })]);
+    assert.deepEqual(pair.map((one) => one.id).sort(), two);
+    assert.equal(stages.filter((detail) => detail === "from standby").length, 2);
+    const told = await Promise.all([first, next, beside, ...pair].map(identity));
     for (const at of [0, 1, 2, 3])
-      assert.equal(new Set(told.map((lines) => lines[at])).size, 3, `identity ${at}`);
+      assert.equal(new Set(told.map((lines) => lines[at])).size, 5, `identity ${at}`);
     assert.equal(told[1]?.at(-1), "next");
-    const behind = Date.now() / 1000 - Number((await third.exec(["date", "+%s.%N"])).text);
+    const behind = Date.now() / 1000 - Number((await pair[1].exec(["date", "+%s.%N"])).text);
     assert.ok(Math.abs(behind) < 5, `the clock is ${behind} s behind`);
-    assert.match(await third.waitSystem(), /^(running|degraded)$/);
+    assert.match(await pair[1].waitSystem(), /^(running|degraded)$/);
 
     await next.files.write("/root/note", "kept");
     await home.killDaemon();
@@ -79,11 +75,12 @@ describe("a machine that stands by", async () => {
     assert.equal(again.info.start, "cold");
     assert.equal((await identity(again))[0], told[1]?.[0], "it stays the machine that it became");
     for (const one of await (await faults.connect()).list()) await one.delete();
+    await configureHome(home.path, `${CONFIG}standby = 1\n`); // however many are started together
   });
 
   test("waits on for a VM of its kind while others come", async () => {
     await (await create()).delete();
-    const id = await standing();
+    const [id] = await standing(1);
     const others = [
       await create({ start: false }),
       await create({ cold: true }),
@@ -96,17 +93,17 @@ describe("a machine that stands by", async () => {
 
   test("goes when it is switched off, with what it was made of, and with its daemon", async () => {
     await (await create()).delete();
-    await standing();
+    await standing(1);
     assert.equal((await home.run(["cache", "prune"])).code, 0);
     await assertSound(await faults.connect(), home);
 
     await (await create()).delete();
-    await standing();
+    await standing(1);
     assert.equal((await home.run(["daemon", "stop"])).code, 0);
     await assertSound(await faults.connect(), home);
 
     await (await create()).delete();
-    await standing();
+    await standing(1);
     await home.killDaemon();
     await assertSound(await faults.connect(), home);
   });
@@ -123,11 +120,11 @@ describe("a machine that stands by", async () => {
       await (await banger.get("box")).delete();
     }
     await (await create()).delete();
-    const id = await standing();
+    const [id] = await standing(1);
     faults.arm({ point: "standby.taken", victim: "daemon" });
     assert.notEqual(await faults.run(["vm", "create", "--name", "cut", ...SMALL]), 0);
     const banger = await faults.connect();
-    await configureHome(home.path, `${CONFIG}standby = false\n`);
+    await configureHome(home.path, `${CONFIG}standby = 0\n`);
     const cut = await banger.get("cut");
     assert.equal(cut.id, id);
     for (const { id: operation } of await banger.operations.list())

@@ -25,7 +25,7 @@ const SMALL = ["--vcpu", "1", "--memory", "256M", "--disk-size", "512M"];
 
 describe("a VM that starts warm", async () => {
   const home = await makeHome();
-  await configureHome(home.path, 'warm_cache = "1G"\nstandby = false\n');
+  await configureHome(home.path, 'warm_cache = "1G"\nstandby = 0\n');
   const folder = join(home.path, ".cache/banger/warm");
   await rm(folder, { recursive: true, force: true }); // none that a seed may have
   await mkdir(folder, { recursive: true });

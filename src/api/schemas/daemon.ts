@@ -13,9 +13,9 @@ export const daemonStatus = z
     state_directory: z.string(),
     vms: z.object({ total: z.int(), running: z.int() }),
     standby: z
-      .string()
+      .object({ name: z.string().describe("for people: image, sizes, driver"), machines: z.int() })
       .nullable()
-      .describe("what kind of VM a machine stands by for (`standby` in config.toml)"),
+      .describe("what kind of VM machines stand by for, and how many (`standby` in config.toml); null: none"),
     driver: z.object({ name: z.string(), usable: z.boolean(), detail: z.string() }),
   })
   .meta({ id: "DaemonStatus" });

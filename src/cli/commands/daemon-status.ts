@@ -21,13 +21,13 @@ export async function daemonReport(context: Context): Promise<DaemonReport> {
 /** The report for people. */
 export function renderDaemon(report: DaemonReport, { style }: View): string {
   if (!report.running) return `daemon   ${style.yellow("not running")} (commands that need it start it)\n`;
-  const { driver } = report;
+  const { driver, standby } = report;
   return fields([
     ["daemon", `${style.green("running")} (pid ${report.pid}, for ${formatDuration(report.uptime_ms)})`],
     ["version", `${report.version} (API ${report.api}, Node ${report.node})`],
     ["memory", formatSize(report.rss_bytes)],
     ["VMs", `${report.vms.running} running, ${report.vms.total} in all`],
-    ["standby", report.standby ?? "none"],
+    ["standby", standby ? `${standby.machines} × ${standby.name}` : "none"],
     ["driver", `${driver.name}: ${driver.usable ? driver.detail : style.red(driver.detail)}`],
     ["state", report.state_directory],
   ]);

@@ -35,7 +35,7 @@ test("no file is a file without keys", async (t) => {
 test("values are read; sizes with and without unit", async (t) => {
   const config = await read(
     t,
-    'log_level = "debug"\ndriver = "qemu"\n[vm_defaults]\nvcpu = 3\nmemory = 4096\ndisk_size = "20G"\n',
+    'standby = 0\nlog_level = "debug"\ndriver = "qemu"\n[vm_defaults]\nvcpu = 3\nmemory = 4096\ndisk_size = "20G"\n',
   );
   assert.equal(config.log_level, "debug");
   assert.deepEqual(config.vm_defaults, { vcpu: 3, memory: 4096 * MIB, disk_size: 20 * GIB });
@@ -51,6 +51,10 @@ for (const [what, toml, expected] of [
   ["a number that cannot be", "[vm_defaults]\n\n  vcpu = 0", /line 3: vm_defaults\.vcpu: /],
   ["a dotted key", "vm_defaults.vcpu = 1.5", /line 1: vm_defaults\.vcpu: /],
   ["a key in an inline table", '\nvm_defaults = { vcpu = "two" }', /line 2: vm_defaults\.vcpu: /],
+  ...["true", "-1", "65", "1.5", '"8"'].map(
+    (value) =>
+      [`standby = ${value}`, `standby = ${value}`, /line 1: standby: .*whole number from 0 to 64/] as const,
+  ),
   ["a size that is none", '[vm_defaults]\nmemory = "lots"', /line 2: vm_defaults\.memory: .*lots.*512M/s],
   ["text that is not TOML", '# fine\nlog_level = "info"\ndriver = "qemu\n', /line 3/],
   [

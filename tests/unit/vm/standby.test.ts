@@ -35,7 +35,8 @@ const never = new AbortController().signal;
 const request = (key: string, kind: Kind = KIND) => ({ key, kind, name: key }) as WarmRequest;
 
 /** Machines that only know whether they were ended. */
-function stage(t: TestContext, allowed = true) {
+function stage(t: TestContext, initially = 8) {
+  let most = initially;
   const home = temporaryFolder(t);
   const paths = resolvePaths({ HOME: home });
   const ended: string[] = [];
@@ -56,10 +57,19 @@ function stage(t: TestContext, allowed = true) {
   };
   const standby = new Standby(
     { paths, vms, log: quiet, forgetConsole: () => {} },
-    { make, allowed: () => allowed },
+    { make, most: () => most },
   );
   const folder = (id: string) => existsSync(vmDirectory(paths, id));
-  return { standby, ended, folder, records, exits };
+  /** As the keeper does. */
+  const fill = async (key: string) => {
+    while (await standby.prepare(request(key), template, never));
+    return standby.present?.machines ?? 0;
+  };
+  const started = (key: string, times: number) => {
+    for (let at = 0; at < times; at++) standby.started(key);
+  };
+  const allow = (machines: number) => (most = machines);
+  return { standby, ended, folder, records, exits, fill, started, allow };
 }
 
 test("a machine fits a VM of its image and sizes, by whatever driver and kernel that leaves open", () => {
@@ -78,13 +88,13 @@ test("a machine fits a VM of its image and sizes, by whatever driver and kernel 
 });
 
 test("one stands by until it is claimed; another kind takes its place, the same kind does not", async (t) => {
-  const { standby, ended, folder } = stage(t);
-  await standby.prepare(request("a"), template, never);
-  await standby.prepare(request("a"), template, never);
-  assert.equal(standby.name, "a");
+  const { standby, ended, folder, fill } = stage(t);
+  await fill("a");
+  await fill("a");
+  assert.deepEqual(standby.present, { name: "a", machines: 1 });
   assert.equal(standby.claim({ ...WISH, vcpu: 3 }), null);
-  await standby.prepare(request("b"), template, never);
-  assert.deepEqual([standby.name, ended, folder("vm-1")], ["b", ["vm-1"], false]);
+  await fill("b");
+  assert.deepEqual([standby.present?.name, ended, folder("vm-1")], ["b", ["vm-1"], false]);
   assert.equal(standby.claim(WISH), "vm-2");
   assert.equal(standby.claim(WISH), null, "it is somebody's now");
   await standby.drop();
@@ -120,16 +130,58 @@ test("a claimed machine is taken by a VM of exactly its kind and template, and e
   assert.deepEqual([ended.at(-1), folder(abandoned)], [abandoned, false]);
 });
 
-test("none stands by where that is not allowed, where memory is short, or once its monitor has ended", async (t) => {
-  const off = stage(t, false);
-  await off.standby.prepare(request("a"), template, never);
-  assert.equal(off.standby.name, null);
+test("as many stand by as were started together, the oldest is claimed first, and what is missing is made up for", async (t) => {
+  const { standby, ended, fill, started } = stage(t, 4);
+  started("a", 3);
+  assert.equal(await fill("a"), 3);
+  assert.deepEqual([standby.claim(WISH), standby.claim(WISH)], ["vm-1", "vm-2"]);
+  assert.equal(await fill("a"), 3);
+  started("a", 30);
+  assert.equal(await fill("a"), 4, "no more than may");
+  assert.deepEqual([standby.claim(WISH), ended], ["vm-3", []]);
+  started("b", 2);
+  assert.equal(await fill("b"), 2);
+  assert.deepEqual(ended, ["vm-4", "vm-5", "vm-6"]);
+  assert.equal(
+    await fill("a"),
+    4,
+    "what was started together is known, though another kind was wanted meanwhile",
+  );
+});
 
-  const { standby, ended, exits } = stage(t);
-  await standby.prepare(request("a", { ...KIND, memoryMib: 2 ** 40 }), template, never);
-  assert.equal(standby.name, null);
-  await standby.prepare(request("a"), template, never);
+test("when fewer may stand by the oldest go; none stands by where none may, or where memory is short", async (t) => {
+  const { standby, ended, fill, started, allow } = stage(t);
+  started("a", 3);
+  await fill("a");
+  allow(2);
+  assert.equal(await fill("a"), 2);
+  assert.deepEqual(ended, ["vm-1"]);
+  allow(0);
+  assert.equal(await fill("a"), 0);
+  assert.deepEqual([standby.present, ended], [null, ["vm-1", "vm-2", "vm-3"]]);
+
+  const short = stage(t);
+  const large = request("a", { ...KIND, memoryMib: 2 ** 40 });
+  assert.equal(await short.standby.prepare(large, template, never), false);
+  assert.equal(short.standby.present, null);
+});
+
+test("one that dies goes alone, each has ten minutes, and all are dropped together", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { standby, ended, folder, exits, fill, started } = stage(t);
+  const moment = () => new Promise((resolve) => setImmediate(resolve));
+  await fill("a");
+  t.mock.timers.tick(5 * 60_000);
+  started("a", 4);
+  await fill("a");
+  exits.get("vm-2")?.();
+  await moment();
+  assert.deepEqual([standby.present?.machines, ended], [3, ["vm-2"]]);
+  t.mock.timers.tick(5 * 60_000);
+  await moment();
+  assert.deepEqual([standby.present?.machines, ended], [2, ["vm-2", "vm-1"]]);
   exits.get("vm-1")?.();
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual([standby.name, ended], [null, ["vm-1"]]);
+  await standby.drop();
+  assert.deepEqual([standby.present, ended], [null, ["vm-2", "vm-1", "vm-3", "vm-4"]]);
+  assert.ok(["vm-1", "vm-2", "vm-3", "vm-4"].every((id) => !folder(id)));
 });

@@ -19,6 +19,8 @@ const request = (digit: string) => ({
   publicKey: null,
 });
 const SIZE = 1_000_000;
+/** Machines that are wanted. */
+const ENOUGH = 4;
 const quietLog = { info() {}, warn() {}, error() {} };
 
 function keeper(t: TestContext, change: Partial<WarmSurroundings> = {}) {
@@ -30,7 +32,7 @@ function keeper(t: TestContext, change: Partial<WarmSurroundings> = {}) {
       built.push(name);
       await writeFile(join(folder, "content"), Buffer.alloc(SIZE, 1));
     },
-    standby: async ({ name }) => void waiting.push(name),
+    standby: async ({ name }) => waiting.length < ENOUGH && waiting.push(name) > 0,
     standDown: async () => void waiting.splice(0),
     limit: () => 10 * SIZE,
     busy: () => false,
@@ -45,7 +47,7 @@ function keeper(t: TestContext, change: Partial<WarmSurroundings> = {}) {
 test("what is wanted is made once, one after the other, and found", async (t) => {
   const { keeper: warm, built } = keeper(t);
   assert.equal(await warm.take(key("a")), null);
-  for (const digit of ["a", "b", "a"]) warm.want(request(digit));
+  for (const digit of ["a", "a", "b"]) warm.want(request(digit));
   await warm.idle();
   assert.deepEqual(built, ["a", "b"]);
   assert.match((await warm.take(key("a")))?.disk ?? "", new RegExp(key("a")));
@@ -130,4 +132,58 @@ test("nothing is begun while a VM is used, until that has lasted too long; a sto
   await begun.promise;
   await stuck.keeper.stop();
   assert.equal(await stuck.templates.has(key("a")), false);
+});
+
+test("machines of the kind that was wanted last stand by, brought up until there are enough", async (t) => {
+  const { keeper: warm, waiting } = keeper(t);
+  for (const digit of ["b", "a", "b"]) warm.want(request(digit));
+  await warm.idle();
+  assert.deepEqual(waiting, ["b", "b", "b", "b"]);
+  await warm.stop();
+  assert.deepEqual(waiting, []);
+});
+
+test("when somebody comes no further machine is brought up until it is quiet again", async (t) => {
+  let busy = false;
+  const second = Promise.withResolvers<void>();
+  const waiting: string[] = [];
+  const { keeper: warm } = keeper(t, {
+    standby: async ({ name }) => {
+      waiting.push(name);
+      if (waiting.length === 2) {
+        busy = true;
+        second.resolve();
+      }
+      if (waiting.length === 3) warm.want(request("b"));
+      return name === "a";
+    },
+    busy: () => busy,
+    patienceMs: 60_000,
+  });
+  warm.want(request("a"));
+  await second.promise;
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert.deepEqual(waiting, ["a", "a"]);
+  busy = false;
+  warm.calmed();
+  await warm.idle();
+  assert.deepEqual(waiting, ["a", "a", "a", "b"], "and those of another kind come in its place");
+});
+
+test("a stop while machines are brought up ends the one that is being made, and no other follows", async (t) => {
+  const begun = Promise.withResolvers<void>();
+  let calls = 0;
+  const { keeper: warm } = keeper(t, {
+    standby: (_, __, signal) =>
+      new Promise((resolve) => {
+        calls++;
+        begun.resolve();
+        signal.addEventListener("abort", () => resolve(true));
+      }),
+  });
+  warm.want(request("a"));
+  await begun.promise;
+  await warm.stop();
+  await warm.idle();
+  assert.equal(calls, 1);
 });
