@@ -32,10 +32,10 @@ static bool copy_data(int from, int to)
     return errno == ENXIO && lseek(to, 0, SEEK_SET) == 0; /* nothing but a hole is left */
 }
 
-/* Opened out of the way of the descriptors that are passed on, which exec does not close. -1 = told. */
+/* Opened, or passed on to us; out of the way of the descriptors that are passed on, which exec does not close. -1 = told. */
 static int open_high(const char *path, struct stat *st)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = *path == '/' ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : atoi(path);
     int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, HIGH);
     if (high < 0 || fstat(high, st) != 0) {
         fprintf(stderr, "open %s: %s\n", path, strerror(errno));

@@ -6,7 +6,7 @@ import { checkpoint } from "../core/checkpoints.ts";
 import type { Work } from "../core/stage.ts";
 import type { GuestSession } from "../guest/index.ts";
 import type { StartKind } from "../store/vms.ts";
-import type { Accelerator, Driver, LaunchSpec, Machine } from "../vmm/driver.ts";
+import type { Accelerator, Driver, LaunchSpec, Machine, SavedState } from "../vmm/driver.ts";
 import type { VmContext } from "./context.ts";
 import { LiveVm } from "./live-vm.ts";
 
@@ -19,12 +19,11 @@ const WATCHDOG_MS: Record<Accelerator, readonly [number, number]> = {
   tcg: [60_000, 180_000],
 };
 
-/** A machine's state on disk, as `Machine.saveState` wrote it; the VM's state disk must be that of the same moment. */
+/** What a VM goes on from; its state disk must be that of the same moment. */
 export interface SavedMachine {
-  readonly folder: string;
   readonly kind: Exclude<StartKind, "cold">;
-  /** Called once the machine has all that it needs of the folder. */
-  readonly onTaken?: () => void;
+  /** Called when everything else is ready for it. */
+  readonly open: () => SavedState | Promise<SavedState>;
 }
 
 export interface BroughtUp {
@@ -79,15 +78,15 @@ export async function goOn(
   context: VmContext,
   driver: Driver,
   spec: LaunchSpec,
-  { folder, kind, onTaken }: SavedMachine,
+  { kind, open }: SavedMachine,
   work: Work,
 ): Promise<BroughtUp> {
   const [limit] = WATCHDOG_MS[spec.accelerator];
+  const state = await open();
   work.report.stage(kind === "warm" ? "starting warm" : "restoring", `${driver.name}/${spec.accelerator}`);
-  const machine = await driver.restore(spec, folder, work.signal);
-  onTaken?.();
-  const open = (live: LiveVm, signal: AbortSignal) => greet(live, signal, kind === "warm");
-  const up = await untilHello(context, spec.id, machine, open, limit, work);
+  const machine = await driver.restore(spec, state, work.signal);
+  const hello = (live: LiveVm, signal: AbortSignal) => greet(live, signal, kind === "warm");
+  const up = await untilHello(context, spec.id, machine, hello, limit, work);
   if (up) return { ...up, attempts: 1 };
   throw noSign([limit]);
 }

@@ -5,6 +5,7 @@
  */
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { allDone } from "../core/all-done.ts";
 import { checkpoint } from "../core/checkpoints.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
@@ -29,14 +30,23 @@ export interface CaptureTarget {
   readonly disk: string;
 }
 
-/** Refuses what there is no room for, at worst: nothing of the disk shared, all of the memory that its driver may write. @throws no_space */
-export async function requireRoom(context: VmContext, vm: VmRecord, copies: number): Promise<void> {
-  const memory = (await context.live.get(vm.id)?.machine.stateBytes(vm.memoryMib)) ?? 0;
+/**
+ * Refuses what there is no room for, at worst: nothing of the disk shared, all of the memory that its driver may write.
+ * @param live whose memory is written, if any
+ * @throws no_space
+ */
+export async function requireRoom(
+  context: VmContext,
+  vm: VmRecord,
+  live: LiveVm | null,
+  disks: number,
+): Promise<void> {
+  const memory = (await live?.machine.stateBytes(vm.memoryMib)) ?? 0;
   const disk = await allocatedBytes(stateDiskFile(vmDirectory(context.paths, vm.id)));
   await requireSpace(
     context.paths.state,
-    memory + copies * disk + RESERVE,
-    `the memory and the disk of '${vm.name}'`,
+    memory + disks * disk + RESERVE,
+    `${live ? "the memory and " : ""}the disk of '${vm.name}'`,
   );
 }
 
@@ -56,27 +66,47 @@ export async function captureVm(
   await rm(saved, { recursive: true, force: true });
   await mkdir(saved, { mode: 0o700 });
   try {
-    work.report.stage("saving", "it stands still");
-    const begun = performance.now();
-    await live.machine.pause();
-    checkpoint("capture.paused");
-    const results = await Promise.allSettled([
-      live.machine.saveState(saved, work.signal),
-      cloneStateDisk(stateDiskFile(folder), target.disk, work.signal),
-    ]);
-    checkpoint("capture.saved");
-    if (vm.state !== "paused") await goOn(context, vm, live);
-    const stoodStill = Math.round(performance.now() - begun);
-    checkpoint("capture.resumed");
-    work.report.stage("storing", `${vm.name} stood still for ${stoodStill} ms`);
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed) throw await explained(context, vm, failed.reason, work);
+    const stoodStill = await whileStill(context, vm, live, work, () =>
+      allDone([
+        live.machine.saveState(saved, work.signal),
+        cloneStateDisk(stateDiskFile(folder), target.disk, work.signal),
+      ]),
+    );
+    work.report.stage("storing", stoodStillFor(vm, stoodStill));
     await takeOver(saved, target.memory);
     return stoodStill;
   } finally {
     await rm(saved, { recursive: true, force: true });
   }
 }
+
+/**
+ * Keeps a machine as it is while `save` saves it; afterwards it goes on, unless it was paused before.
+ * @returns how long it stood still, in milliseconds
+ * @throws driver_failed | no_space | operation_cancelled, and what `save` throws otherwise
+ */
+export async function whileStill(
+  context: VmContext,
+  vm: VmRecord,
+  live: LiveVm,
+  work: Work,
+  save: () => Promise<unknown>,
+): Promise<number> {
+  work.report.stage("saving", "it stands still");
+  const begun = performance.now();
+  await live.machine.pause();
+  checkpoint("capture.paused");
+  const [result] = await Promise.allSettled([save()]);
+  checkpoint("capture.saved");
+  if (vm.state !== "paused") await goOn(context, vm, live);
+  const stoodStill = Math.round(performance.now() - begun);
+  checkpoint("capture.resumed");
+  if (result.status === "rejected") throw await explained(context, vm, result.reason, work);
+  return stoodStill;
+}
+
+/** For people. */
+export const stoodStillFor = ({ name }: VmRecord, ms: number): string => `${name} stood still for ${ms} ms`;
 
 async function goOn(context: VmContext, vm: VmRecord, live: LiveVm): Promise<void> {
   try {

@@ -6,6 +6,7 @@
 import type { PortMapping } from "../core/port-mapping.ts";
 import type { Work } from "../core/stage.ts";
 import type { Origin, VmRecord } from "../store/vms.ts";
+import type { SavedMachine } from "./bring-up.ts";
 import type { VmContext } from "./context.ts";
 import { NEVER_STARTED, placeVm } from "./create.ts";
 import { deleteVm } from "./delete.ts";
@@ -45,11 +46,9 @@ export interface CopyRequest {
 export interface Original {
   readonly blueprint: Blueprint;
   readonly origin: Origin;
-  /** Saved memory; null: the copy boots. */
-  readonly memory: string | null;
-  /** Called once the copy has what is in `memory`. */
-  readonly onTaken?: () => void;
-  /** Makes the copy's disk. */
+  /** Its saved memory and devices; null: the copy boots. */
+  readonly machine: SavedMachine["open"] | null;
+  /** Makes the copy's disk, unless `machine` does. */
   readonly makeDisk: (file: string) => Promise<void>;
 }
 
@@ -57,7 +56,7 @@ export interface Original {
 export async function copyVm(
   context: VmContext,
   request: CopyRequest,
-  { blueprint, origin, memory, onTaken, makeDisk }: Original,
+  { blueprint, origin, machine, makeDisk }: Original,
   work: Work,
 ): Promise<VmRecord> {
   const { id, name = "", autoRemove, ttlMs, wait } = request;
@@ -84,11 +83,8 @@ export async function copyVm(
     );
     work.signal.throwIfAborted();
     undo.push(() => deleteVm(context, record, work));
-    const saved =
-      memory === null
-        ? undefined
-        : { folder: memory, kind: "restored" as const, ...(onTaken && { onTaken }) };
-    await startVm(context, record, { wait, cold: memory === null, ...(saved && { saved }) }, work);
+    const how = machine ? { saved: { kind: "restored", open: machine } as const } : { cold: true };
+    await startVm(context, record, { wait, ...how }, work);
     context.vms.update(id, { autoRemove });
     return record;
   } catch (error) {

@@ -13,6 +13,8 @@ import { captureVm, requireRoom } from "./capture.ts";
 import type { VmContext } from "./context.ts";
 import { type CopyRequest, copyVm } from "./copy.ts";
 import { deleteVm } from "./delete.ts";
+import { handOver } from "./hand-over.ts";
+import type { LiveVm } from "./live-vm.ts";
 import { requireState } from "./states.ts";
 
 /**
@@ -31,29 +33,40 @@ export async function forkVm(
   for (const { name } of requests)
     if (name !== undefined && context.vms.hasName(name)) throw BangerError.of("vm_name_taken", { name });
   requireFeatures(context.drivers.byName(vm.driver), ["snapshot"]);
-  await requireRoom(context, vm, requests.length);
   return context.supplies.use(async () => {
     const { folder: snapshots } = context.snapshots;
     await privateDirectory(snapshots);
     const folder = temporaryName(join(snapshots, "fork"));
-    const [memory, disk] = [join(folder, "memory"), join(folder, "disk")];
-    await mkdir(memory, { recursive: true, mode: 0o700 });
+    const [only] = requests.length === 1 ? requests : [];
+    const memory = only ? await live.machine.openMemory() : null;
     try {
-      await captureVm(context, vm, live, { memory, disk }, work);
-      return await copies(context, vm, requests, { memory, disk }, work);
+      await requireRoom(context, vm, memory ? null : live, requests.length);
+      await mkdir(folder, { mode: 0o700 });
+      const made =
+        only && memory
+          ? [await handOver(context, vm, live, only, { memory, folder }, work)]
+          : await copies(context, vm, live, requests, folder, work);
+      await Promise.all(made.map((copy) => copyWorkspace(context, vm, copy)));
+      return made;
     } finally {
+      await memory?.close();
       await rm(folder, { recursive: true, force: true });
     }
   });
 }
 
+/** The VM is captured once, in files. */
 async function copies(
   context: VmContext,
   vm: VmRecord,
+  live: LiveVm,
   requests: readonly CopyRequest[],
-  { memory, disk }: { readonly memory: string; readonly disk: string },
+  folder: string,
   work: Work,
 ): Promise<readonly VmRecord[]> {
+  const [memory, disk] = [join(folder, "memory"), join(folder, "disk")];
+  await mkdir(memory, { mode: 0o700 });
+  await captureVm(context, vm, live, { memory, disk }, work);
   const origin = { kind: "vm", id: vm.id, name: vm.name } as const;
   const last = requests.at(-1);
   let waiting = requests.length;
@@ -61,28 +74,19 @@ async function copies(
   const onTaken = () => {
     if (--waiting === 0) rm(memory, { recursive: true, force: true }).catch(() => {}); // tried again, and told, in the end
   };
+  const machine = () => ({ folder: memory, onTaken });
   const cloned = requests.slice(0, -1).map(() => Promise.withResolvers<void>());
   const results = await Promise.allSettled(
-    requests.map((request, at) =>
-      copyVm(
-        context,
-        request,
-        {
-          blueprint: vm,
-          origin,
-          memory,
-          onTaken,
-          makeDisk: async (file) => {
-            if (request === last) {
-              await Promise.all(cloned.map(({ promise }) => promise));
-              return rename(disk, file); // nobody needs the original any more
-            }
-            return cloneStateDisk(disk, file, work.signal).finally(() => cloned[at]?.resolve());
-          },
-        },
-        work,
-      ).finally(() => cloned[at]?.resolve()),
-    ),
+    requests.map((request, at) => {
+      const makeDisk = async (file: string) => {
+        if (request !== last)
+          return cloneStateDisk(disk, file, work.signal).finally(() => cloned[at]?.resolve());
+        await Promise.all(cloned.map(({ promise }) => promise));
+        return rename(disk, file); // nobody needs the original any more
+      };
+      const original = { blueprint: vm, origin, machine, makeDisk };
+      return copyVm(context, request, original, work).finally(() => cloned[at]?.resolve());
+    }),
   );
   const made = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
   const failed = results.find((result) => result.status === "rejected");
@@ -90,7 +94,6 @@ async function copies(
     await Promise.all(made.map((copy) => deleteVm(context, copy, work)));
     throw failed.reason;
   }
-  await Promise.all(made.map((copy) => copyWorkspace(context, vm, copy)));
   return made;
 }
 

@@ -54,7 +54,7 @@ export function restoreVm(
             netRate: null,
           },
           origin: { kind: "snapshot", id: snapshot.id, name: snapshot.name },
-          memory: snapshot.machine && join(folder, MEMORY),
+          machine: snapshot.machine && (() => ({ folder: join(folder, MEMORY) })),
           makeDisk: (file) => cloneStateDisk(disk, file, work.signal),
         },
         work,

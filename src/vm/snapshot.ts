@@ -32,7 +32,7 @@ export async function snapshotVm(
 ): Promise<Manifest> {
   requireState(vm, ["running", "paused", "stopped"], "running or stopped");
   const machine = vm.state === "stopped" ? null : await savedMachine(context, vm);
-  await requireRoom(context, vm, 1);
+  await requireRoom(context, vm, context.live.get(vm.id) ?? null, 1);
   return context.supplies.use(() =>
     context.snapshots.add(name, async (folder) => {
       const stoodStillMs = await fill(context, vm, folder, work);

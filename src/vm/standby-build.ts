@@ -37,7 +37,11 @@ export async function buildStandby(
   try {
     await mkdir(directory, { mode: 0o700 });
     await cloneStateDisk(template.disk, disk, signal);
-    live = new LiveVm(id, await driver.restore(spec, template.state, signal), context.consoleOf(id));
+    live = new LiveVm(
+      id,
+      await driver.restore(spec, { folder: template.state }, signal),
+      context.consoleOf(id),
+    );
     checkpoint("standby.launched");
     const session = await greet(live, signal, true);
     await rehearseStart(session, { publicKey, gitConfig: null });

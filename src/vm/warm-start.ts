@@ -65,7 +65,13 @@ export async function startWarm(
   for (let attempt = 1; ; attempt++) {
     try {
       await takeDisk(context, vm, spec, template, work);
-      return await goOn(context, driver, spec, { folder: template.state, kind: "warm" }, work);
+      return await goOn(
+        context,
+        driver,
+        spec,
+        { kind: "warm", open: () => ({ folder: template.state }) },
+        work,
+      );
     } catch (error) {
       if (work.signal.aborted) throw error;
       context.log.warn({ vm: vm.id, key, attempt, err: error }, "a warm template did not come up");

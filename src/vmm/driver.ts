@@ -2,6 +2,7 @@
  * The driver interface: what banger asks of a virtual machine monitor. Small on purpose; everything above it
  * (`src/vm`) knows VMs only through these types, everything below (`qemu/`) is private to the driver.
  */
+import type { FileHandle } from "node:fs/promises";
 import type { Duplex, Readable } from "node:stream";
 import type { RateLimit } from "../core/rate-limit.ts";
 import type { KillSignal } from "../core/signals.ts";
@@ -86,6 +87,16 @@ export interface MachineExit {
   readonly reason: string;
 }
 
+/** What a machine goes on from. */
+export interface SavedState {
+  /** What `Machine.saveState` wrote. It is only read; it may be anywhere, and shared by several machines. */
+  readonly folder: string;
+  /** The memory that is not in the folder: of another machine, which stands still. */
+  readonly memory?: FileHandle;
+  /** Called as soon as no more is read of either: from then on they may be gone, and the other machine go on. */
+  readonly onTaken?: () => void;
+}
+
 /** A running virtual machine. */
 export interface Machine {
   readonly handle: MachineHandle;
@@ -110,9 +121,15 @@ export interface Machine {
   /**
    * Writes memory and devices of the paused machine, which stays paused, to files in `folder`: an empty one within the VM's own
    * folder (a jailed monitor can write nowhere else). The disk is not part of it: copy it while the machine is paused.
+   * @param without what is not to be written, where `openMemory` gives it; the folder may be anywhere then
    * @throws driver_failed; what was written by then is the caller's to remove
    */
-  saveState(folder: string, signal: AbortSignal): Promise<void>;
+  saveState(folder: string, signal: AbortSignal, without?: "memory"): Promise<void>;
+  /**
+   * The machine's memory, for another one that is to go on from it while this one is paused; null where only the monitor itself
+   * can read it. The caller closes it.
+   */
+  openMemory(): Promise<FileHandle | null>;
   /**
    * How many bytes on disk `saveState` may take if it were called now, at worst; of the devices, which take less than a MiB, not told.
    * @param memoryMib what the machine was started with
@@ -143,10 +160,9 @@ export interface Driver {
   /**
    * Starts a monitor from what `saveState` wrote and returns the machine paused, its agent channel new.
    * @param spec as it was saved with: same sizes, same base and modules, and a state disk equal to that of the moment of saving
-   * @param folder read only; it may be anywhere, and shared by several machines
    * On failure nothing is left. @throws driver_failed | driver_unavailable
    */
-  restore(spec: LaunchSpec, folder: string, signal: AbortSignal): Promise<Machine>;
+  restore(spec: LaunchSpec, saved: SavedState, signal: AbortSignal): Promise<Machine>;
   /** Finds a monitor again by pid + start time + socket; null when it is not (any more) that process. */
   adopt(handle: MachineHandle): Promise<Machine | null>;
 }

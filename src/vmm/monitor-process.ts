@@ -26,7 +26,8 @@ const LOG = "vmm.log";
 const BACKTRACE_HINT = "note: run with `RUST_BACKTRACE";
 /** LEND_DONE_FD of guest/lend.h. */
 const PREPARED = 5;
-const PASSED_ON = ["ignore", "ignore", "pipe"] as const;
+/** LEND_FROM_FD. */
+export const PASSED_ON = 6;
 const IDLE = ["nice", "-n", "19"];
 /** Says in a monitor's environment which VM's folder it was started for. Nobody but its starter can set it. */
 const MARK = "BANGER_VM_FOLDER";
@@ -40,17 +41,23 @@ export interface MonitorCommand {
   /** Without it bubblewrap's. */
   readonly jail?: Jail;
   readonly limits: GroupLimits;
-  /**
-   * A command line that runs the jail and prepares what it passes on, also while the monitor starts: it writes a byte to
-   * descriptor 5 when all is there.
-   */
-  readonly before?: readonly string[];
+  readonly preparation?: Preparation;
   /** It runs when nobody else wants the processor, and it is no VM: who finds it after a crash of the daemon ends it. */
   readonly background?: boolean;
   /** How long it may take to answer, in milliseconds; 20 s by default. */
   readonly patienceMs?: number;
   /** Where standard output goes; without it to the log. */
   readonly stdout?: number;
+}
+
+/** What runs the jail and makes what it passes on, also while the monitor starts. */
+export interface Preparation {
+  /** The beginning of the command line. It writes a byte to descriptor 5 when all is there. */
+  readonly command: readonly string[];
+  /** An open file that it gets as descriptor `PASSED_ON`. */
+  readonly from?: number | undefined;
+  /** Called when all is there. */
+  readonly onDone?: (() => void) | undefined;
 }
 
 /** The outermost process, by identity. */
@@ -70,13 +77,13 @@ export async function startMonitor<M>(
   connect: (process: MonitorProcess) => Promise<M>,
   signal: AbortSignal,
 ): Promise<M> {
-  const { confinement, jail = bubblewrap } = command;
+  const { confinement, preparation, jail = bubblewrap } = command;
   const folder = confinement.writable;
   const [confined] = await Promise.all([
     jail.enter(confinement, command.program, command.args),
     usableGroups(),
   ]);
-  const whole = [...(command.background ? IDLE : []), ...(command.before ?? []), ...confined];
+  const whole = [...(command.background ? IDLE : []), ...(preparation?.command ?? []), ...confined];
   const [program = "", ...args] = await limited(folder, command.limits, whole);
   const log = await open(join(folder, LOG), "w", 0o600);
   let child: ChildProcess & { readonly pid: number };
@@ -85,7 +92,7 @@ export async function startMonitor<M>(
     child = await startDetached(program, args, {
       cwd: folder,
       env: childEnvironment({ [MARK]: folder, ...(command.background ? workMark() : {}) }),
-      stdio: [...stdio, ...(command.before ? PASSED_ON : [])],
+      stdio: preparation ? [...stdio, ...passedOn(preparation)] : stdio,
     });
   } finally {
     await log.close();
@@ -93,7 +100,7 @@ export async function startMonitor<M>(
   checkpoint("start.spawned");
   const started = { pid: child.pid, pidStart: startTime(child.pid) ?? "" };
   try {
-    const prepared = command.before ? untilPrepared(child) : null;
+    const prepared = preparation && untilPrepared(child, preparation);
     prepared?.catch(() => {}); // told below, if the monitor answers at all
     const sockets = jail.inside(folder);
     const monitor = await untilAnswering(command, child, sockets, () => connect(started), signal);
@@ -109,9 +116,13 @@ export async function startMonitor<M>(
   }
 }
 
-async function untilPrepared(child: ChildProcess): Promise<void> {
+/** Descriptors 3 and 4 are for what it makes. */
+const passedOn = ({ from }: Preparation) =>
+  ["ignore", "ignore", "pipe", ...(from === undefined ? [] : [from])] as const;
+
+async function untilPrepared(child: ChildProcess, { onDone }: Preparation): Promise<void> {
   const pipe = (child.stdio as readonly unknown[])[PREPARED] as Readable;
-  for await (const _ of pipe) return;
+  for await (const _ of pipe) return onDone?.();
   throw new Error("what the monitor is to inherit could not be prepared");
 }
 

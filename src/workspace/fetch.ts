@@ -3,6 +3,7 @@ import { createWriteStream } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { allDone } from "../core/all-done.ts";
 import { BangerError } from "../core/errors.ts";
 import type { Reporter } from "../core/stage.ts";
 import { formatSize, GIB } from "../core/units.ts";
@@ -96,7 +97,5 @@ export async function eachOf<T>(
     }
   };
   const workers = Array.from({ length: Math.min(atOnce, items.length) }, worker);
-  const results = await Promise.allSettled(workers);
-  const failure = results.find((result) => result.status === "rejected");
-  if (failure) throw failure.reason;
+  await allDone(workers);
 }

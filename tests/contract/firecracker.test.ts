@@ -127,7 +127,7 @@ describe("the Firecracker driver", () => {
     assert.deepEqual(await machine.exited, { expected: true, reason: "ended by banger" });
 
     const before = it.calls().length;
-    const copy = it.keep(await it.driver.restore(it.spec, saved, signal));
+    const copy = it.keep(await it.driver.restore(it.spec, { folder: saved }, signal));
     await copy.resume();
     assert.equal(await says(copy, "echo restored"), "restored\n");
     assert.deepEqual(it.sequence().slice(before), [
@@ -196,7 +196,7 @@ describe("the Firecracker driver", () => {
       mkdirSync(directory, { mode: 0o700 });
       const disks = { ...spec.disks, state: join(directory, "state.ext4") };
       try {
-        await driver.restore({ ...spec, directory, disks }, spec.directory, signal);
+        await driver.restore({ ...spec, directory, disks }, { folder: spec.directory }, signal);
       } finally {
         assert.deepEqual(await leftProcesses(directory), [], "nothing may be left");
       }
@@ -231,13 +231,13 @@ describe("the Firecracker driver", () => {
       await machine.saveState(saved, signal);
       await machine.kill();
       double.plan({ refuse: { [name]: "Firecracker says: no such thing" } });
-      await assert.rejects(it.driver.restore(it.spec, saved, signal), {
+      await assert.rejects(it.driver.restore(it.spec, { folder: saved }, signal), {
         code: "driver_failed",
         message: /: Firecracker says: no such thing$/,
         hint: /stop and start the VM/,
       });
       double.plan({ dieAt: name });
-      await assert.rejects(it.driver.restore(it.spec, saved, signal), { code: "driver_failed" });
+      await assert.rejects(it.driver.restore(it.spec, { folder: saved }, signal), { code: "driver_failed" });
       assert.deepEqual(await leftProcesses(it.spec.directory), []);
     });
   }
@@ -270,7 +270,7 @@ describe("the Firecracker driver", () => {
     mkdirSync(saved);
     await machine.saveState(saved, signal);
     await machine.kill();
-    it.keep(await it.driver.restore(it.spec, saved, signal));
+    it.keep(await it.driver.restore(it.spec, { folder: saved }, signal));
     const limit = { bandwidth: { size: 200_000, refill_time: 100 } };
     const none = { size: 0, refill_time: 0 };
     const lifted = { bandwidth: none, ops: none };
@@ -353,7 +353,7 @@ describe("the Firecracker driver", () => {
     await machine.saveState(saved, signal);
     await machine.kill();
     const refused = async (why: RegExp) => {
-      const restoring = it.driver.restore(it.spec, saved, signal);
+      const restoring = it.driver.restore(it.spec, { folder: saved }, signal);
       await assert.rejects(restoring, { code: "driver_failed", message: why, hint: /knows its version/ });
       assert.deepEqual(await leftProcesses(it.spec.directory), []);
     };

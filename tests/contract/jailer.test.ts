@@ -90,7 +90,7 @@ describe("Firecracker under its jailer", {
     await machine.kill();
     const other = bed(t, it);
     assert.notEqual(other.user, it.user);
-    const copy = await other.driver.restore(other.spec, saved, signal);
+    const copy = await other.driver.restore(other.spec, { folder: saved }, signal);
     t.after(() => copy.kill());
     copy.console.resume();
     await copy.resume();

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { type TestContext, test } from "node:test";
 import { startTime } from "../../src/host/processes.ts";
@@ -19,7 +20,8 @@ const DAMAGE = `for fd in /proc/self/fd/*; do
     head -c 4096 /dev/zero >"$fd"; head -c 4096 /dev/zero >>"$fd"; head -c 4096 /dev/zero | dd of="$fd" conv=notrunc; : >"$fd"
   done 2>/dev/null; find /proc/self/fd -lname "$1*"`;
 
-const WAYS = ["--lend", "--lend-stream"] as const;
+/** The files themselves, the memory already open, the memory part of the state. */
+const WAYS = ["--lend", "--lend of an open file", "--lend-stream"] as const;
 
 /** Saved files of a machine; `run` runs a command line that inherits what is in them. */
 async function savedMachine(t: TestContext, way: (typeof WAYS)[number]) {
@@ -28,12 +30,17 @@ async function savedMachine(t: TestContext, way: (typeof WAYS)[number]) {
   const content = randomBytes(3_000_000);
   for (const file of [state, memory]) await writeFile(file, content, { mode: 0o600 });
   const run = (command: readonly string[], from = state) => {
-    const files = way === "--lend" ? [from, memory, String(content.length)] : [from];
-    const child = spawn(agentBinary(), [way, ...files, ...command], {
-      stdio: ["ignore", "pipe", "pipe", "ignore", "ignore", "pipe"],
+    const opened = way === "--lend of an open file" ? openSync(memory, "r") : null;
+    const size = String(content.length);
+    const lend = ["--lend", from, opened === null ? memory : "6", size];
+    const option = way === "--lend-stream" ? [way, from] : lend;
+    const child = spawn(agentBinary(), [...option, ...command], {
+      stdio: ["pipe", "pipe", "pipe", "ignore", "ignore", "pipe", opened ?? "ignore"],
     });
+    if (opened !== null) closeSync(opened);
     const told = text((child.stdio as readonly unknown[])[5] as Readable);
     return {
+      input: child.stdin as Writable,
       out: buffer(child.stdout as Readable),
       problem: text(child.stderr as Readable),
       told,
@@ -49,6 +56,11 @@ for (const way of WAYS) {
     const { out, told } = run(["cat", "/dev/fd/3"]);
     assert.ok((await out).equals(content));
     assert.equal(await told, "k");
+    if (way === "--lend-stream") return;
+    const later = run(["sh", "-c", "read line; cat /dev/fd/4"]);
+    await later.told; // all is there
+    later.input.end("\n");
+    assert.ok((await later.out).equals(content));
   });
 
   test(`${way} passes on nothing that leads to the files: who writes to all that it has open damages none`, async (t) => {

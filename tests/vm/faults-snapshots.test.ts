@@ -5,8 +5,13 @@ import { type Checkpoint, SNAPSHOT_CHECKPOINTS } from "../../src/core/checkpoint
 import { Faults } from "../support/faults.ts";
 import { makeHome } from "../support/home.ts";
 
-/** Where copies are cut off, of those points that they share with every creation and start. */
-const COPYING: readonly Checkpoint[] = ["create.disk", "start.spawned", "start.noted", "start.configured"];
+/** Where copies are cut off, of those points that they share with every creation and start. While a fork's monitor is spawned its VM stands still. */
+const COPYING: readonly (readonly ["fork" | "restore", Checkpoint])[] = [
+  ["fork", "start.spawned"],
+  ["fork", "start.noted"],
+  ["restore", "create.disk"],
+  ["restore", "start.configured"],
+];
 
 describe("killed while a VM is copied", async () => {
   const home = await makeHome();
@@ -32,13 +37,13 @@ describe("killed while a VM is copied", async () => {
       assert.equal(kept.length, point === "snapshot.recorded" ? 1 : 0, point);
       await runsOn(point);
     }
-    for (const [at, point] of COPYING.entries()) {
-      const act = at % 2 === 0 ? ["vm", "fork", "box"] : ["vm", "restore", "kept"];
-      banger = await faults.cutOff(point, [...act, "--name", "copy"]);
+    for (const [act, point] of COPYING) {
+      const of = act === "fork" ? "box" : "kept";
+      banger = await faults.cutOff(point, ["vm", act, of, "--name", "copy"]);
       assert.deepEqual(
         (await banger.list()).map((vm) => vm.name),
         ["box"],
-        `${point} of ${act[1]}`,
+        `${point} of ${act}`,
       );
       await runsOn(point);
     }

@@ -65,7 +65,11 @@ describe("copies of a machine", async () => {
     await mkdir(directory, { mode: 0o700 });
     const disks = { ...spec.disks, state: join(directory, "state.ext4") };
     await copyFile(spec.disks.state, disks.state);
-    const machine = await driver.restore({ ...spec, id: name, directory, disks }, saved, quietly.signal);
+    const machine = await driver.restore(
+      { ...spec, id: name, directory, disks },
+      { folder: saved },
+      quietly.signal,
+    );
     machines.push(machine);
     await machine.resume();
     const session = await greet(machine);

@@ -68,7 +68,11 @@ for (const { title, driver, status } of await eachDriver(home)) {
       await mkdir(directory, { mode: 0o700 });
       const disks = { ...spec.disks, state: join(directory, "state.ext4") };
       await copyFile(state, disks.state);
-      const copy = await driver.restore({ ...spec, id: "copy", directory, disks }, saved, quietly.signal);
+      const copy = await driver.restore(
+        { ...spec, id: "copy", directory, disks },
+        { folder: saved },
+        quietly.signal,
+      );
       try {
         const expected = await copy.stateBytes(spec.memoryMib);
         const files = (await readdir(saved)).map((name) => allocatedBytes(join(saved, name)));
@@ -104,9 +108,12 @@ for (const { title, driver, status } of await eachDriver(home)) {
       await mkdir(directory, { mode: 0o700 });
       const disks = { ...spec.disks, state: join(directory, "state.ext4") };
       await copyFile(of("state.copy"), disks.state);
-      await assert.rejects(driver.restore({ ...spec, directory, disks }, broken, quietly.signal), {
-        code: "driver_failed",
-      });
+      await assert.rejects(
+        driver.restore({ ...spec, directory, disks }, { folder: broken }, quietly.signal),
+        {
+          code: "driver_failed",
+        },
+      );
       assert.deepEqual(await leftProcesses(directory), []);
     });
 

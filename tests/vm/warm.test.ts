@@ -178,11 +178,15 @@ describe("a VM that starts warm", async () => {
     await home.run(["daemon", "stop"]);
     banger = await home.connect();
     const source = await banger.get(vm.id);
+    await source.pause();
     const copies = [...(await source.fork()), await banger.restore("warm")];
+    assert.equal((await source.refresh()).state, "paused", "a fork leaves it as it was");
+    await source.resume();
+    copies.push(...(await source.fork()));
     for (const copy of copies) assert.equal((await copy.exec(["cat", "/dev/shm/x"])).text, "here\n");
     const told = await Promise.all([source, ...copies].map(identity));
     for (const at of [0, 1, 2, 3])
-      assert.equal(new Set(told.map((lines) => lines[at])).size, 3, `identity ${at}`);
+      assert.equal(new Set(told.map((lines) => lines[at])).size, 4, `identity ${at}`);
     assert.equal((await source.exec(["cat", "/dev/shm/x"])).text, "here\n");
     await Promise.all([source, ...copies].map((each) => each.delete()));
     await banger.snapshots.delete("warm");

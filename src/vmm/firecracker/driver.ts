@@ -91,7 +91,7 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
         signal,
       );
     },
-    restore: async (spec, folder, signal) => {
+    restore: async (spec, { folder, onTaken }, signal) => {
       const load: Call = {
         name: "PUT /snapshot/load",
         body: {
@@ -103,7 +103,9 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
       const entries = await readdir(folder, { withFileTypes: true });
       const saved = entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name));
       const calls = (network: boolean) => [load, ...changedLimits(spec, network)];
-      return start(spec, calls, [...sharedDisks(spec), ...saved], signal);
+      const machine = await start(spec, calls, [...sharedDisks(spec), ...saved], signal);
+      onTaken?.(); // it has the memory mapped
+      return machine;
     },
     adopt: async (handle) => {
       if (!isAlive(handle)) return null;

@@ -1,6 +1,7 @@
 /** A running Firecracker, started by this daemon or found again. */
 import { join, relative } from "node:path";
 import type { Duplex, Readable } from "node:stream";
+import { allDone } from "../../core/all-done.ts";
 import { BangerError } from "../../core/errors.ts";
 import { MIB } from "../../core/units.ts";
 import { readFifo } from "../../host/fifo.ts";
@@ -75,9 +76,7 @@ export class FirecrackerMachine implements Machine {
 
   /** Makes calls, all at once where one does not depend on another. @throws driver_failed of the first that is refused */
   async calls(calls: readonly Call[]): Promise<void> {
-    const results = await Promise.allSettled(calls.map((each) => call(this.#connection, each)));
-    const refused = results.find((result) => result.status === "rejected");
-    if (refused) throw refused.reason;
+    await allDone(calls.map((each) => call(this.#connection, each)));
   }
 
   async connectAgent(signal?: AbortSignal): Promise<Duplex> {
@@ -138,6 +137,11 @@ export class FirecrackerMachine implements Machine {
   /** A full snapshot is a copy of the guest's whole memory, with no holes for what it never used (Firecracker's snapshot-support.md). */
   async stateBytes(memoryMib: number): Promise<number> {
     return memoryMib * MIB;
+  }
+
+  /** Firecracker alone reads it. */
+  async openMemory(): Promise<null> {
+    return null;
   }
 
   /** The same path once more: Firecracker then looks at the file's size anew. */

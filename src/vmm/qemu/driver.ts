@@ -6,9 +6,16 @@ import { ensureAgentBinary } from "../../disk/agent-binary.ts";
 import { exists } from "../../host/files.ts";
 import { isAlive, killProcess } from "../../host/processes.ts";
 import type { AcceleratorChoice } from "../accelerator.ts";
-import { type Driver, type LaunchSpec, type Machine, type MachineHandle, sharedDisks } from "../driver.ts";
+import {
+  type Driver,
+  type LaunchSpec,
+  type Machine,
+  type MachineHandle,
+  type SavedState,
+  sharedDisks,
+} from "../driver.ts";
 import { monitorLimits } from "../jail/limits.ts";
-import { lastWords, removeEndpoints, startMonitor } from "../monitor-process.ts";
+import { lastWords, PASSED_ON, type Preparation, removeEndpoints, startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
 import { kernelFile, type MemoryPlace, qemuArguments } from "./arguments.ts";
 import { hostTscKhz } from "./host-clock.ts";
@@ -46,11 +53,11 @@ export function qemuDriver({ program: configured, cache, accelerator }: QemuSett
     },
     probe: rememberStatus(() => probeQemu(configured, accelerator)),
     launch: async (spec, signal) => start(await program(), spec, { memory: bootMemory(spec) }, signal),
-    restore: async (spec, folder, signal) => {
-      const apart = await exists(memoryFile(folder));
-      const lend = await lending(cache, spec, folder, apart, signal);
+    restore: async (spec, saved, signal) => {
+      const apart = saved.memory !== undefined || (await exists(memoryFile(saved.folder)));
+      const preparation = await lending(cache, spec, saved, apart, signal);
       const memory = apart ? "inherited" : "own";
-      return loaded(start(await program(), spec, { memory, lend }, signal), signal);
+      return loaded(start(await program(), spec, { memory, preparation }, signal), signal);
     },
     adopt,
   };
@@ -92,27 +99,28 @@ function unloadable(reason: string, cause: unknown): BangerError {
 /** What a machine begins with. */
 interface Beginning {
   readonly memory: MemoryPlace;
-  /** A command line that makes the memory and the state to inherit, and runs the rest. */
-  readonly lend?: readonly string[];
+  /** Makes the memory and the state that it inherits. */
+  readonly preparation?: Preparation;
 }
 
 /** Who starts from saved files gets what is in them, not the files: what a monitor could open again and write is nobody else's. */
 async function lending(
   cache: string,
-  spec: LaunchSpec,
-  folder: string,
+  { memoryMib }: LaunchSpec,
+  { folder, memory, onTaken: onDone }: SavedState,
   apart: boolean,
   signal: AbortSignal,
-): Promise<readonly string[]> {
+): Promise<Preparation> {
   const agent = await ensureAgentBinary({ cache }, { report: silent, signal });
-  if (!apart) return [agent, "--lend-stream", stateFile(folder)];
-  return [agent, "--lend", stateFile(folder), memoryFile(folder), String(spec.memoryMib * MIB)];
+  if (!apart) return { command: [agent, "--lend-stream", stateFile(folder)], onDone };
+  const [from, place] = memory ? [memory.fd, String(PASSED_ON)] : [undefined, memoryFile(folder)];
+  return { command: [agent, "--lend", stateFile(folder), place, String(memoryMib * MIB)], from, onDone };
 }
 
 async function start(
   program: Awaited<ReturnType<typeof findQemu>>,
   spec: LaunchSpec,
-  { memory, lend }: Beginning,
+  { memory, preparation }: Beginning,
   signal: AbortSignal,
 ): Promise<QemuMachine> {
   if (program.path === null) {
@@ -128,7 +136,7 @@ async function start(
   const command = {
     title: "QEMU",
     program: program.path,
-    args: [...qemuArguments(spec, await hostTscKhz(), memory), ...(lend ? RESTORE : [])],
+    args: [...qemuArguments(spec, await hostTscKhz(), memory), ...(preparation ? RESTORE : [])],
     confinement: {
       writable: spec.directory,
       readOnly: [kernelFile(spec.kernel), spec.initramfs, ...sharedDisks(spec)],
@@ -136,7 +144,7 @@ async function start(
     },
     limits: monitorLimits(spec),
     background: spec.template === true,
-    ...(lend && { before: lend }),
+    ...(preparation && { preparation }),
   };
   const handle = { driver: "qemu", directory: spec.directory, accelerator: spec.accelerator } as const;
   return startMonitor(command, (process) => connectMachine({ ...handle, ...process }, memory), signal);

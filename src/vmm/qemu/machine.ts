@@ -1,5 +1,6 @@
 /** A running QEMU, started by this daemon or found again. */
 
+import type { FileHandle } from "node:fs/promises";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
@@ -12,7 +13,7 @@ import { removeEndpoints } from "../monitor-process.ts";
 import { AGENT_PORT, MEMORY_FILE, type MemoryPlace, SOCKETS } from "./arguments.ts";
 import { openMemoryFile } from "./memory-file.ts";
 import { Qmp } from "./qmp.ts";
-import { loadMachine, saveMachine } from "./state-file.ts";
+import { loadMachine, saveMachine, saveStream } from "./state-file.ts";
 
 /** A monitor greets at once, unless it hangs or is stopped. */
 const ANSWER_MS = 10_000;
@@ -93,28 +94,35 @@ export class QemuMachine implements Machine {
     return this.#ask("resume the VM", () => this.#qmp.execute("cont"));
   }
 
-  saveState(folder: string, signal: AbortSignal): Promise<void> {
-    return this.#ask("save the VM's state", () => this.#save(folder, signal));
+  saveState(folder: string, signal: AbortSignal, without?: "memory"): Promise<void> {
+    const { directory } = this.handle;
+    return this.#ask("save the VM's state", () =>
+      without ? saveStream(this.#qmp, directory, true, folder, signal) : this.#saveAll(folder, signal),
+    );
   }
 
-  async #save(folder: string, signal: AbortSignal): Promise<void> {
+  async #saveAll(folder: string, signal: AbortSignal): Promise<void> {
     const { directory } = this.handle;
-    const lent = this.#memory === "folder" ? null : await openMemoryFile(this.handle);
+    const opened = await this.openMemory();
     try {
       const own = this.#memory === "folder" ? join(directory, MEMORY_FILE) : undefined;
-      const memory = lent ? `/proc/${process.pid}/fd/${lent.fd}` : own;
+      const memory = opened ? `/proc/${process.pid}/fd/${opened.fd}` : own;
       await saveMachine(this.#qmp, { directory, memory }, folder, signal);
     } finally {
-      await lent?.close();
+      await opened?.close();
     }
   }
 
   /** What lies in a file may be more than is resident: who went on from a saved state has not looked at all of it yet. */
   async stateBytes(): Promise<number> {
-    const memory = await openMemoryFile(this.handle);
+    const memory = await this.openMemory();
     if (memory === null) return this.residentBytes();
     const { blocks } = await memory.stat().finally(() => memory.close());
     return blocks * 512;
+  }
+
+  async openMemory(): Promise<FileHandle | null> {
+    return this.#memory === "folder" ? null : openMemoryFile(this.handle);
   }
 
   /** For a QEMU that waits for a saved state, see `loadMachine`. */
@@ -132,6 +140,7 @@ export class QemuMachine implements Machine {
     try {
       await work();
     } catch (error) {
+      if (error instanceof BangerError) throw error; // not of QEMU's making
       const fix = "banger vm logs shows the guest's console; vmm.log in the VM's folder is QEMU's own log";
       const reason = (error as Error).message;
       throw BangerError.of("driver_failed", { driver: "QEMU", what, reason, fix }, { cause: error });

@@ -8,6 +8,7 @@ import { rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { allDone } from "../../core/all-done.ts";
 import { copySparsely } from "../../disk/state-disk.ts";
 import { withSocketAddress } from "../../host/unix-socket.ts";
 import type { Qmp } from "./qmp.ts";
@@ -42,6 +43,20 @@ export async function saveMachine(
   folder: string,
   signal: AbortSignal,
 ): Promise<void> {
+  await allDone([
+    saveStream(qmp, directory, memory !== undefined, folder, signal),
+    memory === undefined ? undefined : copySparsely(memory, memoryFile(folder), signal),
+  ]);
+}
+
+/** The same for the stream alone. @param apart the memory lies in a file, and is no part of it */
+export async function saveStream(
+  qmp: Qmp,
+  directory: string,
+  apart: boolean,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
   const socket = join(directory, SOCKET);
   await rm(socket, { force: true });
   const server = createServer();
@@ -52,7 +67,7 @@ export async function saveMachine(
       (address) =>
         new Promise<void>((resolve, reject) => server.once("error", reject).listen(address, resolve)),
     );
-    await prepareMigration(qmp, memory !== undefined);
+    await prepareMigration(qmp, apart);
     await qmp.execute("migrate-set-parameters", { "max-bandwidth": UNLIMITED });
     const saved = qmp.migrated();
     saved.catch(() => {}); // told below, in whatever order things fail
@@ -61,7 +76,6 @@ export async function saveMachine(
     // Whoever keeps the file sees to it that it is on disk: the machine need not stand still for that.
     const target = createWriteStream(stateFile(folder), { flags: "wx", mode: 0o600 });
     await Promise.all([pipeline(source, target, { signal }), saved]);
-    if (memory !== undefined) await copySparsely(memory, memoryFile(folder), signal);
   } catch (error) {
     await qmp.execute("migrate_cancel").catch(() => {});
     throw error;

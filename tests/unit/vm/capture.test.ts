@@ -6,6 +6,7 @@ import { vmDirectory } from "../../../src/host/paths.ts";
 import type { VmRecord } from "../../../src/store/vms.ts";
 import { requireRoom } from "../../../src/vm/capture.ts";
 import type { VmContext } from "../../../src/vm/context.ts";
+import type { LiveVm } from "../../../src/vm/live-vm.ts";
 import { stateDiskFile } from "../../../src/vm/state-disk-file.ts";
 import { temporaryFolder } from "../../support/temporary.ts";
 
@@ -17,8 +18,8 @@ test("a VM is saved only where there is room for all that its driver may write, 
   writeFileSync(stateDiskFile(vmDirectory(paths, vm.id)), Buffer.alloc(4096, "disk"), { flush: true });
   const free = await freeSpace(state);
   const requiring = (stateBytes: (memoryMib: number) => Promise<number>, copies: number) => {
-    const live = { get: () => ({ machine: { stateBytes } }) };
-    return requireRoom({ paths, live } as unknown as VmContext, vm, copies);
+    const live = { machine: { stateBytes } } as LiveVm;
+    return requireRoom({ paths } as VmContext, vm, live, copies);
   };
   const refused = { code: "no_space", message: /the memory and the disk of 'it'/ };
 
@@ -31,4 +32,6 @@ test("a VM is saved only where there is room for all that its driver may write, 
     requiring(async () => 0, free),
     refused,
   );
+  const without = requireRoom({ paths } as VmContext, vm, null, free);
+  await assert.rejects(without, { code: "no_space", message: /for the disk of 'it'/ });
 });
