@@ -67,7 +67,7 @@ async function startWithPorts(
   identity.catch(() => {}); // it is awaited when the guest is there
   const { driver, spec, status, publicKey } = await prepare(context, vm, work);
   const fresh = vm.startedAt === null && saved === undefined && !cold;
-  const candidate = fresh ? { vm, driver, spec, monitor: status.version, publicKey } : null;
+  const candidate = fresh ? { vm, driver, spec, status, publicKey } : null;
   const wanted = candidate && driver.features.snapshot ? wantedTemplate(candidate) : null;
   if (wanted) context.standby.started(wanted.key);
   context.vms.update(vm.id, {

@@ -5,6 +5,7 @@ import type { Work } from "../core/stage.ts";
 import { cloneStateDisk } from "../disk/state-disk.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { Driver, LaunchSpec } from "../vmm/driver.ts";
+import type { Selected } from "../vmm/drivers.ts";
 import { type BroughtUp, endMachine, goOn } from "./bring-up.ts";
 import type { VmContext } from "./context.ts";
 import type { Kind, StandbyMachine } from "./standby.ts";
@@ -18,8 +19,7 @@ export interface WarmCandidate {
   readonly vm: VmRecord;
   readonly driver: Driver;
   readonly spec: LaunchSpec;
-  /** Version of the monitor's program. */
-  readonly monitor: string;
+  readonly status: Selected["status"];
   readonly publicKey: string | null;
 }
 

@@ -11,6 +11,7 @@ import { ContentStore } from "../host/content-store.ts";
 import { hashParts } from "../host/hash.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { LaunchSpec } from "../vmm/driver.ts";
+import type { Selected } from "../vmm/drivers.ts";
 
 /** Bumped when the same inputs give another template, or the same monitor gets another command line. */
 const LAYOUT = 6;
@@ -47,13 +48,13 @@ export const templateIn = (folder: string): WarmTemplate => ({
 /**
  * The key of the template that a VM can start from: everything that shows in a guest that has just come up, and everything that
  * its monitor must be equal in. What the VM is told when it starts (name, network, environment) is no part of it. Pure but for the host's processor.
- * @param monitor version of the monitor's program
+ * @param status of the driver: without a tap a guest has no network interface, and can get none later
  * @param publicKey that opens guests: another one must not find the former one's guests
  */
 export function warmKey(
   vm: VmRecord,
   spec: LaunchSpec,
-  { monitor, publicKey }: { readonly monitor: string; readonly publicKey: string | null },
+  { status, publicKey }: { readonly status: Selected["status"]; readonly publicKey: string | null },
 ): string {
   const parts = {
     layout: LAYOUT,
@@ -62,7 +63,8 @@ export function warmKey(
     kernel: vm.kernelDigest,
     initramfs: basename(spec.initramfs), // named by the digest of agent and modules
     arguments: spec.kernelArgs.join(" "),
-    monitor: `${vm.driver} ${monitor} ${spec.accelerator}`,
+    monitor: `${vm.driver} ${status.version} ${spec.accelerator}`,
+    lacks: Object.keys(status.lacks ?? {}).join(" "),
     processor: cpus()[0]?.model ?? "",
     vcpu: vm.vcpu,
     memory: vm.memoryMib,

@@ -1,6 +1,15 @@
 /** The Firecracker driver against a double that enforces Firecracker's published API, in front of the agent's own program. */
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
@@ -12,7 +21,7 @@ import type { VmContext } from "../../src/vm/context.ts";
 import { LiveVms } from "../../src/vm/live-vm.ts";
 import type { Driver, LaunchSpec, Machine } from "../../src/vmm/driver.ts";
 import type { CallName } from "../../src/vmm/firecracker/api.ts";
-import { SAVED } from "../../src/vmm/firecracker/boot.ts";
+import { FILES, SAVED } from "../../src/vmm/firecracker/boot.ts";
 import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
 import { endStrayMonitor } from "../../src/vmm/monitor-process.ts";
 import { leftProcesses } from "../support/command.ts";
@@ -132,6 +141,7 @@ describe("the Firecracker driver", () => {
     assert.equal(await says(copy, "echo restored"), "restored\n");
     assert.deepEqual(it.sequence().slice(before), [
       "PUT /snapshot/load",
+      "GET /vm/config",
       "PATCH /drives/state",
       "PATCH /network-interfaces/net",
       "PATCH /vm",
@@ -290,6 +300,30 @@ describe("the Firecracker driver", () => {
         { iface_id: "net", rx_rate_limiter: lifted, tx_rate_limiter: lifted },
       ],
     );
+  });
+
+  test("a state that was saved where there was no tap goes on without an interface where there is one, and nobody carries its frames", async (t) => {
+    const it = await bed(t, { guest: "agent", agent });
+    const machine = await launched(it);
+    await machine.pause();
+    const saved = join(it.spec.directory, "saved");
+    mkdirSync(saved);
+    await machine.saveState(saved, signal);
+    await machine.kill();
+    const devices = join(saved, SAVED.devices);
+    const state = { ...JSON.parse(readFileSync(devices, "utf8")), network: null };
+    writeFileSync(devices, JSON.stringify(state));
+
+    const before = it.calls().length;
+    const copy = it.keep(await it.driver.restore(it.spec, { folder: saved }, signal));
+    assert.deepEqual(it.sequence().slice(before), [
+      "PUT /snapshot/load",
+      "GET /vm/config",
+      "PATCH /drives/state",
+    ]);
+    assert.ok(!existsSync(join(it.spec.directory, FILES.net)), "a way out would be refused, with what to do");
+    await copy.resume();
+    assert.equal(await says(copy, "echo on"), "on\n");
   });
 
   for (const dieAt of ["start", "listening"] as const) {

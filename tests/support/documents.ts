@@ -149,8 +149,9 @@ kernel must find virtio devices by ACPI (Firecracker 1.8 or newer) or by its com
 until \`banger vm stop\`. Virtualization inside the guest is not offered.
 
 Its network is a tap within its jail (docs/network.md): where none can be made (no \`/dev/net/tun\`, neither bubblewrap nor a jailer) VMs run
-without a network interface, and \`--nat\` takes QEMU. Metrics and balloon statistics are not asked for: what \`vm stats\` tells comes
-from the guest's agent and from the host.
+without a network interface, and \`--nat\` takes QEMU. So do their snapshots and forks go on, also where one can be made by then
+(\`vm restart\` gives them one); with one, they are refused where none can be made. Metrics and balloon statistics are not asked for:
+what \`vm stats\` tells comes from the guest's agent and from the host.
 
 When banger runs as root, Firecracker is started by its jailer: \`jailer_bin\`, else \`jailer\` (or \`jailer-v…\`) beside Firecracker, else
 on PATH. It must be of the same release, and Firecracker's file name must contain "firecracker". Each VM's Firecracker then runs as a user

@@ -75,7 +75,9 @@ export type Call = {
 }[CallName];
 
 /** What a call is for, and what to look at when it is refused. */
-const MEANING: Record<CallName, readonly [what: string, fix: string]> = {
+type Meaning = readonly [what: string, fix: string];
+
+const MEANING: Record<CallName, Meaning> = {
   "PUT /machine-config": ["set vcpus and memory", "ask for other --vcpu or --memory"],
   "PUT /boot-source": ["take the kernel", "banger kernel pull gets a fresh one; --kernel names another"],
   "PUT /drives/{drive_id}": [
@@ -108,6 +110,8 @@ const MEANING: Record<CallName, readonly [what: string, fix: string]> = {
   ],
 };
 
+const LOOK: Meaning = ["tell what the VM has", "banger doctor checks Firecracker's version"];
+
 /** The path of a call, its id filled in. Pure. */
 export function callPath({ name, body }: Call): string {
   const path = name.slice(name.indexOf(" ") + 1);
@@ -121,8 +125,8 @@ export async function call(connection: ApiConnection, request: Call): Promise<vo
   const method = request.name.slice(0, request.name.indexOf(" "));
   const answer = await connection
     .request(method, callPath(request), request.body)
-    .catch((error: Error) => Promise.reject(refused(request.name, error.message)));
-  if (answer.status !== 204) throw refused(request.name, faultMessage(answer));
+    .catch((error: Error) => Promise.reject(refused(MEANING[request.name], error.message)));
+  if (answer.status !== 204) throw refused(MEANING[request.name], faultMessage(answer));
 }
 
 /** `Not started`, `Running` or `Paused`. @throws Error when it does not answer like Firecracker */
@@ -133,17 +137,32 @@ export async function describe(connection: ApiConnection): Promise<string> {
   return state;
 }
 
-/** Where Firecracker finds a drive's file. @throws Error when it has no such drive */
+/** Where Firecracker finds a drive's file. @throws driver_failed, also when it has no such drive */
 export async function drivePath(connection: ApiConnection, id: string): Promise<string> {
-  const answer = await connection.request("GET", "/vm/config");
-  const drives = answer.status === 200 ? parsed(answer.body)?.drives : undefined;
-  const drive = Array.isArray(drives) ? drives.find((each) => each?.drive_id === id) : undefined;
-  if (typeof drive?.path_on_host !== "string") throw new Error(faultMessage(answer));
+  const drive = (await configured(connection, "drives")).find((each) => each?.drive_id === id);
+  if (typeof drive?.path_on_host !== "string") throw refused(LOOK, `there is no drive ${id}`);
   return drive.path_on_host;
 }
 
-function refused(name: CallName, reason: string): BangerError {
-  const [what, fix] = MEANING[name];
+/** Whether the VM has a network interface. @throws driver_failed */
+export async function hasNetwork(connection: ApiConnection): Promise<boolean> {
+  return (await configured(connection, "network-interfaces")).length > 0;
+}
+
+/** What the VM has of a kind, also one whose state was loaded. */
+async function configured(
+  connection: ApiConnection,
+  kind: "drives" | "network-interfaces",
+): Promise<readonly (Record<string, unknown> | null)[]> {
+  const answer = await connection
+    .request("GET", "/vm/config")
+    .catch((error: Error) => Promise.reject(refused(LOOK, error.message)));
+  const list = answer.status === 200 ? parsed(answer.body)?.[kind] : undefined;
+  if (!Array.isArray(list)) throw refused(LOOK, faultMessage(answer));
+  return list;
+}
+
+function refused([what, fix]: Meaning, reason: string): BangerError {
   return BangerError.of("driver_failed", { driver: "Firecracker", what, reason, fix });
 }
 

@@ -1,5 +1,5 @@
 /** The Firecracker driver: launch, restore, adopt. */
-import { readdir } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { BangerError } from "../../core/errors.ts";
 import { makeFifos, writeFifo } from "../../host/fifo.ts";
@@ -40,7 +40,7 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
   const jailer = rememberJailer(settings.jailer);
   const start = async (
     spec: LaunchSpec,
-    calls: (network: boolean) => readonly Call[],
+    begin: (machine: FirecrackerMachine, network: boolean) => Promise<void>,
     readOnly: readonly string[],
     signal: AbortSignal,
   ) => {
@@ -54,7 +54,7 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
       const choice = await jailer(found.path);
       const { network, ...how } = await confinement(found.path, choice, spec, readOnly, settings, signal);
       await pipes;
-      return await startFirecracker(how, spec, calls(network), signal);
+      return await startFirecracker(how, spec, (machine) => begin(machine, network), signal);
     } catch (error) {
       await pipes.catch(() => {});
       await removeEndpoints(spec.directory);
@@ -86,7 +86,7 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
       const state = relative(spec.directory, disks.state);
       return start(
         spec,
-        (network) => [...configuration(spec, { ...shared, state }, network), START],
+        (machine, network) => machine.calls([...configuration(spec, { ...shared, state }, network), START]),
         Object.values(shared).filter((path) => path !== null),
         signal,
       );
@@ -102,8 +102,8 @@ export function firecrackerDriver(settings: FirecrackerSettings): Driver {
       };
       const entries = await readdir(folder, { withFileTypes: true });
       const saved = entries.filter((entry) => entry.isFile()).map(({ name }) => join(folder, name));
-      const calls = (network: boolean) => [load, ...changedLimits(spec, network)];
-      const machine = await start(spec, calls, [...sharedDisks(spec), ...saved], signal);
+      const begin = (machine: FirecrackerMachine) => goOn(machine, load, spec);
+      const machine = await start(spec, begin, [...sharedDisks(spec), ...saved], signal);
       onTaken?.(); // it has the memory mapped
       return machine;
     },
@@ -152,11 +152,20 @@ async function confinement(
   };
 }
 
-/** Starts the process, whose pipes are there, and makes the calls. @returns once all are answered; nothing is left when one is refused */
+/** A loaded machine has the interface that it was saved with, or none, whatever this host has for it. */
+async function goOn(machine: FirecrackerMachine, load: Call, spec: LaunchSpec): Promise<void> {
+  await machine.calls([load]);
+  const network = await machine.hasNetwork();
+  // Who is asked for a way out sees by this that there is nothing to carry frames of (src/network/nat.ts).
+  if (!network) await rm(join(spec.directory, FILES.net), { force: true });
+  await machine.calls(changedLimits(spec, network));
+}
+
+/** Starts the process, whose pipes are there, and begins with it. @returns once that is done; nothing is left when it fails */
 async function startFirecracker(
   how: Start,
   spec: LaunchSpec,
-  calls: readonly Call[],
+  begin: (machine: FirecrackerMachine) => Promise<void>,
   signal: AbortSignal,
 ): Promise<FirecrackerMachine> {
   const { directory, accelerator } = spec;
@@ -178,7 +187,7 @@ async function startFirecracker(
       throw jail && !signal.aborted ? jailerFailed(error as Error) : error;
     })
     .finally(() => console.close()); // at once: its end is how the end of all who hold it is seen
-  return orGone(machine, () => machine.calls(calls));
+  return orGone(machine, begin);
 }
 
 function jailerFailed(error: Error): BangerError {
@@ -193,9 +202,9 @@ const unavailable = (reason: string, fix: string) =>
   BangerError.of("driver_unavailable", { driver: "firecracker", reason, fix });
 
 /** Does something with a machine; when that fails the machine is ended. */
-async function orGone<M extends Machine>(machine: M, work: () => Promise<void>): Promise<M> {
+async function orGone<M extends Machine>(machine: M, work: (machine: M) => Promise<void>): Promise<M> {
   try {
-    await work();
+    await work(machine);
     return machine;
   } catch (error) {
     await machine.kill();

@@ -10,7 +10,7 @@ import { connectForeign } from "../../host/unix-socket.ts";
 import type { Machine, MachineExit, MachineHandle } from "../driver.ts";
 import { inOutbox, throughOutbox } from "../jail/jailer.ts";
 import { endStrayMonitor, lastWords, removeEndpoints } from "../monitor-process.ts";
-import { type Call, call, describe, drivePath } from "./api.ts";
+import { type Call, call, describe, drivePath, hasNetwork } from "./api.ts";
 import { FILES, SAVED } from "./boot.ts";
 import { endingOf } from "./ending.ts";
 import { ApiConnection } from "./http.ts";
@@ -77,6 +77,11 @@ export class FirecrackerMachine implements Machine {
   /** Makes calls, all at once where one does not depend on another. @throws driver_failed of the first that is refused */
   async calls(calls: readonly Call[]): Promise<void> {
     await allDone(calls.map((each) => call(this.#connection, each)));
+  }
+
+  /** Whether the guest has a network interface. @throws driver_failed */
+  hasNetwork(): Promise<boolean> {
+    return hasNetwork(this.#connection);
   }
 
   async connectAgent(signal?: AbortSignal): Promise<Duplex> {

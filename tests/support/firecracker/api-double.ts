@@ -94,8 +94,10 @@ export class ApiDouble {
     const { id, plan } = this.#settings;
     if (path === "/") return { id, state: this.#phase, vmm_version: plan.version, app_name: "Firecracker" };
     if (path === "/version") return { firecracker_version: plan.version };
-    if (path === "/vm/config")
-      return { drives: this.#configured.drives, "machine-config": this.#configured.machine };
+    if (path === "/vm/config") {
+      const { drives, machine, network } = this.#configured;
+      return { drives, "machine-config": machine, "network-interfaces": network ? [network] : [] };
+    }
     throw new Fault(`Invalid request method and/or path: GET ${path}`);
   }
 
