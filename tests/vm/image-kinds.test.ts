@@ -28,7 +28,8 @@ async function* everything(): AsyncGenerator<Buffer> {
     yield { path: "etc/secret", mode: 0, content: "root's alone\n" };
     for (let at = 0; at < FILES; at++) {
       if (at % 100 === 0) yield { path: `many/${at / 100}/` };
-      yield { path: `many/${Math.floor(at / 100)}/${at}`, content: `${at}\n` };
+      // Of many sizes, as in any image: sqfstar looks for copies of a file among all of its size, which takes the square of their number.
+      yield { path: `many/${Math.floor(at / 100)}/${at}`, content: `${at}${"\n".repeat(1 + (at % 499))}` };
     }
     yield { path: "farm/" };
     yield { path: "farm/first", content: "shared\n" };
@@ -77,7 +78,7 @@ describe("an image", async () => {
     const layout = new Layout(join(home.path, "layout"));
     await layout.image("many", [await layout.layer(everything())]);
     await command("image", "import", "-q", layout.folder, "many:1");
-    const script = `find /many -type f | wc -l; cat /many/649/64999; stat -c '%h %s' /farm/first; find /farm | wc -l
+    const script = `find /many -type f | wc -l; echo $(cat /many/649/64999); stat -c '%h %s' /farm/first; find /farm | wc -l
       cat /${DEEP}/end; stat -c '%a %u' /etc/secret; cat /etc/secret`;
     const said = await command(
       "vm",
