@@ -68,17 +68,9 @@ describe("banger", async () => {
       new RegExp(`^${digest}`),
     );
     const script = "head -c 200000000 /dev/zero | tr '\\0' '\\377'";
-    const big = await run([
-      "vm",
-      "exec",
-      "busy",
-      "--",
-      "sh",
-      "-c",
-      `${script} | tee /dev/stderr | sha256sum`,
-    ]);
+    const big = await run(["vm", "exec", "busy", "--", "sh", "-c", `${script} | tee /dev/stderr | b2sum`]);
     assert.equal(big.code, 0);
-    const sent = createHash("sha256");
+    const sent = createHash("blake2b512"); // takes an emulated guest a third of the time that sha256 does
     for (let left = 200; left > 0; left--) sent.update(Buffer.alloc(1_000_000, 0xff));
     assert.equal(big.stdout, `${sent.digest("hex")}  -\n`);
     assert.equal(

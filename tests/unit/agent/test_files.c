@@ -680,7 +680,7 @@ static void sizes_beyond_8_gib_get_a_pax_record(void)
 /* Data at both ends and in the middle, or a hole there; with and without bytes that fill a block. */
 static void holes_stay_holes(void)
 {
-    sh("mkdir t d g; cd t; truncate -s 1000000000 hole; truncate -s 1000000 end; printf x | dd of=end bs=1 seek=600000 conv=notrunc "
+    sh("mkdir t d g; cd t; truncate -s 100000000 hole; truncate -s 1000000 end; printf x | dd of=end bs=1 seek=600000 conv=notrunc "
        "status=none; printf abc >both; truncate -s 900000 both; printf xyz >>both; yes | head -c 100000 >dense; truncate -s 70000 "
        "short; ln hole again; printf z >>short");
     struct archive a = pack("t", NULL);
