@@ -20,7 +20,7 @@ import { keepIdentity } from "./own-identity.ts";
 import { rehearse } from "./rehearse.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { trustCertificates } from "./trust.ts";
-import { startWarm, wantedTemplate, willStartWarm } from "./warm-start.ts";
+import { startWarm, wantedTemplate } from "./warm-start.ts";
 import { watchExit } from "./watch-exit.ts";
 
 export type WaitFor = "agent" | "system" | "none";
@@ -67,8 +67,8 @@ async function startWithPorts(
   identity.catch(() => {}); // it is awaited when the guest is there
   const { driver, spec, status, publicKey } = await prepare(context, vm, work);
   const fresh = vm.startedAt === null && saved === undefined && !cold;
-  const candidate = fresh ? { vm, driver, spec, status, publicKey } : null;
-  const wanted = candidate && driver.features.snapshot ? wantedTemplate(candidate) : null;
+  const wanted =
+    fresh && driver.features.snapshot ? wantedTemplate({ vm, driver, spec, status, publicKey }) : null;
   if (wanted) context.standby.started(wanted.key);
   context.vms.update(vm.id, {
     state: "starting",
@@ -80,9 +80,10 @@ async function startWithPorts(
   });
   checkpoint("start.recorded");
   try {
-    const goesOn = saved !== undefined || (candidate !== null && (await willStartWarm(context, candidate)));
-    using _turn = goesOn ? await context.starts.take(work.signal) : null;
-    const warm = candidate && (await startWarm(context, candidate, work));
+    // Who takes over a machine that stood by (`borrowed` by now) computes little: with turns the last of eight is no sooner there.
+    const fromTemplate = wanted !== null && !vm.borrowed && (await context.warm.has(wanted.key));
+    using _turn = saved || fromTemplate ? await context.starts.take(work.signal) : null;
+    const warm = wanted && (await startWarm(context, vm, wanted, work));
     if (spec.accelerator === "tcg") work.report.notice(status.why);
     const {
       live,

@@ -108,7 +108,7 @@ export class WarmKeeper {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    for (;;) {
+    while (this.#wanted.size > 0) {
       await this.#untilQuiet(signal).catch(() => {});
       const [request] = this.#wanted.values();
       if (!request || signal.aborted) return;
@@ -142,10 +142,11 @@ export class WarmKeeper {
   async #fill(request: WarmRequest, signal: AbortSignal): Promise<boolean> {
     const { standby, busy } = this.#surroundings;
     const used = this.#used;
+    const inUse = busy(); // by somebody who is there all the time: patience is over
     while (this.#wanted.size === 0 && !signal.aborted) {
       const template = await this.take(request.key);
       if (!template || !(await standby(request, template, signal))) return false;
-      if (busy() || this.#used !== used) return true;
+      if (this.#used !== used || (busy() && !inUse)) return true;
     }
     return false;
   }

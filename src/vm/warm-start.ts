@@ -15,7 +15,7 @@ import { type WarmTemplate, warmKey } from "./warm-templates.ts";
 /** How often one start tries the template. */
 const ATTEMPTS = 2;
 
-export interface WarmCandidate {
+interface WarmCandidate {
   readonly vm: VmRecord;
   readonly driver: Driver;
   readonly spec: LaunchSpec;
@@ -23,7 +23,7 @@ export interface WarmCandidate {
   readonly publicKey: string | null;
 }
 
-/** What to have made for the next VM of this one's kind. */
+/** What a VM that never ran may start from, and what to have made for the next one of its kind. */
 export function wantedTemplate(candidate: WarmCandidate): WarmRequest {
   const { vm, driver, spec, publicKey } = candidate;
   const name = `${vm.imageName}, ${vm.vcpu} vcpu, ${vm.memoryMib} MiB, ${vm.driver}/${spec.accelerator}`;
@@ -36,28 +36,20 @@ function kindOf(vm: VmRecord): Kind {
   return { imageName, imageDigest, kernelName, kernelDigest, driver, vcpu, memoryMib, diskBytes, nested };
 }
 
-/** Whether there is a template for a VM that has no machine yet. */
-export async function willStartWarm(context: VmContext, candidate: WarmCandidate): Promise<boolean> {
-  const { vm, driver, spec } = candidate;
-  if (vm.borrowed || !driver.features.snapshot) return false;
-  return context.warm.has(warmKey(vm, spec, candidate));
-}
-
 /**
  * @returns null when there is no template, or it does not come up; the VM's disk is an empty one then, as before
  * @throws only when the work is cancelled
  */
 export async function startWarm(
   context: VmContext,
-  candidate: WarmCandidate,
+  vm: VmRecord,
+  { key, driver, spec }: WarmRequest,
   work: Work,
 ): Promise<BroughtUp | null> {
-  const { vm, driver, spec } = candidate;
-  const key = warmKey(vm, spec, candidate);
   const standing = await context.standby.take(vm.id, key);
   const up = standing && (await takeOver(context, standing, work));
   if (up) return up;
-  const template = driver.features.snapshot ? await context.warm.take(key) : null;
+  const template = await context.warm.take(key);
   if (!template) {
     if (vm.borrowed) await emptyDisk(context, vm, spec, work); // of a machine that stood by and is gone
     return null;

@@ -170,6 +170,15 @@ test("when somebody comes no further machine is brought up until it is quiet aga
   assert.deepEqual(waiting, ["a", "a", "a", "b"], "and those of another kind come in its place");
 });
 
+test("who uses a VM all the time delays machines once, not each of them", async (t) => {
+  const { keeper: warm, waiting } = keeper(t, { busy: () => true, patienceMs: 200 });
+  warm.want(request("a"));
+  const begun = Date.now();
+  await warm.idle();
+  assert.equal(waiting.length, ENOUGH);
+  assert.ok(Date.now() - begun < ENOUGH * 200);
+});
+
 test("a stop while machines are brought up ends the one that is being made, and no other follows", async (t) => {
   const begun = Promise.withResolvers<void>();
   let calls = 0;
