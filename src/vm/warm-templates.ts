@@ -14,7 +14,7 @@ import type { LaunchSpec } from "../vmm/driver.ts";
 import type { Selected } from "../vmm/drivers.ts";
 
 /** Bumped when the same inputs give another template, or the same monitor gets another command line. */
-const LAYOUT = 6;
+const LAYOUT = 7;
 
 const Manifest = z.object({
   layout: z.literal(LAYOUT),

@@ -9,7 +9,7 @@ import { z } from "zod";
 import { privateDirectory, writeFileAtomic } from "../host/files.ts";
 import { ProcessError, run } from "../host/run.ts";
 import type { Accelerator } from "./driver.ts";
-import { emulatedClock } from "./qemu/arguments.ts";
+import { emulatedClock, FIRMWARE } from "./qemu/arguments.ts";
 import { hostTscKhz } from "./qemu/host-clock.ts";
 
 export type Proof =
@@ -69,10 +69,10 @@ export async function tryBoot(
   const late = AbortSignal.timeout(limitMs);
   const clock = accelerator === "tcg" ? emulatedClock(await hostTscKhz()) : [];
   const args = [
-    ...["-M", "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,x-option-roms=off"],
+    ...["-M", "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,x-option-roms=off", ...FIRMWARE],
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-m", "256M"],
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
-    ...["-accel", accelerator, "-cpu", accelerator === "kvm" ? "host" : "max"],
+    ...["-accel", accelerator, "-cpu", accelerator === "kvm" ? "host" : "max,-fsrm"],
     ...["-kernel", kernel, "-append", ["console=ttyS0 quiet panic=-1 no_timer_check", ...clock].join(" ")],
     ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
   ];

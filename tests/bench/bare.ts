@@ -20,7 +20,7 @@ import { elfKernel } from "../../src/kernels/elf-kernel.ts";
 import { DEFAULT_KERNEL, KernelStore } from "../../src/kernels/store.ts";
 import type { Vm } from "../../src/sdk/index.ts";
 import type { LaunchSpec } from "../../src/vmm/driver.ts";
-import { qemuArguments, SOCKETS } from "../../src/vmm/qemu/arguments.ts";
+import { type Emulator, qemuArguments, SOCKETS } from "../../src/vmm/qemu/arguments.ts";
 import { Qmp } from "../../src/vmm/qemu/qmp.ts";
 import { loadMachine, memoryFile, stateFile } from "../../src/vmm/qemu/state-file.ts";
 import type { BenchHome } from "./setting.ts";
@@ -64,10 +64,10 @@ export interface BareVm {
 /** Starts QEMU and waits for the agent's hello. */
 export async function startBare(
   spec: LaunchSpec,
-  tscKhz: number | null,
+  emulator: Emulator,
   more: readonly string[] = [],
 ): Promise<BareVm> {
-  const qemu = spawn("qemu-system-x86_64", [...qemuArguments(spec, tscKhz), ...more], {
+  const qemu = spawn("qemu-system-x86_64", [...qemuArguments(spec, emulator), ...more], {
     cwd: spec.directory,
     stdio: "ignore",
   });
@@ -115,7 +115,7 @@ export async function restoreBare(spec: LaunchSpec, home: BenchHome, template: B
     memoryFile(template.state),
     String(spec.memoryMib * MIB),
   ];
-  const args = [...qemuArguments(spec, home.tscKhz, "inherited"), "-S", "-incoming", "defer"];
+  const args = [...qemuArguments(spec, home.emulator, "inherited"), "-S", "-incoming", "defer"];
   const qemu = spawn(agent, [...lend, "qemu-system-x86_64", ...args], {
     cwd: spec.directory,
     stdio: ["ignore", "ignore", "inherit", "ignore", "ignore", "pipe"],

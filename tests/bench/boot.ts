@@ -12,14 +12,14 @@ const TARGET = 1.25;
  * `vm run --rm -- true` (client start, disk clone, jail, boot, configuration, command, deletion) against QEMU started by hand
  * with the same arguments until the agent's hello, then ended (disk made before).
  */
-export async function benchBoot({ path, env, tscKhz }: BenchHome): Promise<Row[]> {
+export async function benchBoot({ path, env, emulator }: BenchHome): Promise<Row[]> {
   using banger = await Banger.connect();
   const vm = await banger.create({ start: false });
   const spec = await prepareBare(path, vm.info);
   await vm.delete();
   const { ours, bare } = await compare(N, {
     ours: () => program(LAUNCHER, ["vm", "run", "--rm", "-q", "--", "true"], env),
-    bare: async () => (await startBare(spec, tscKhz)).end(),
+    bare: async () => (await startBare(spec, emulator)).end(),
   });
   const ratio = ours / bare;
   return [

@@ -24,7 +24,7 @@ interface Boot {
   readonly init: number;
 }
 
-export async function benchKernels({ path, tscKhz }: BenchHome): Promise<Row[]> {
+export async function benchKernels({ path, emulator }: BenchHome): Promise<Row[]> {
   using banger = await Banger.connect();
   const vm = await banger.create({ start: false });
   const spec = await prepareBare(path, vm.info);
@@ -35,7 +35,7 @@ export async function benchKernels({ path, tscKhz }: BenchHome): Promise<Row[]> 
   const boots: Record<string, Boot[]> = {};
   for (let round = 0; round < N; round++)
     for (const [name, way] of Object.entries(ways))
-      boots[name] = [...(boots[name] ?? []), await bootOnce(way, tscKhz)];
+      boots[name] = [...(boots[name] ?? []), await bootOnce(way, emulator)];
   const of = (name: string, what: keyof Boot) => median((boots[name] ?? []).map((boot) => boot[what]));
   const row = (
     name: string,
@@ -62,8 +62,8 @@ export async function benchKernels({ path, tscKhz }: BenchHome): Promise<Row[]> 
   return rows;
 }
 
-async function bootOnce(spec: LaunchSpec, tscKhz: number | null): Promise<Boot> {
-  const vm = await startBare(spec, tscKhz);
+async function bootOnce(spec: LaunchSpec, emulator: BenchHome["emulator"]): Promise<Boot> {
+  const vm = await startBare(spec, emulator);
   const stat = await readFile(`/proc/${vm.process.pid}/stat`, "latin1");
   const [user, system] = stat.slice(stat.lastIndexOf(")")).split(" ").slice(12).map(Number);
   const init = vm.session.hello.initNs / 1e6;

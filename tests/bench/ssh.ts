@@ -21,7 +21,7 @@ export async function startSshVm(home: BenchHome, like: Vm): Promise<SshVm> {
   const folder = await mkdtemp(join(home.path, "ssh-"));
   const key = join(folder, "id");
   await program("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", key], home.env);
-  const vm = await startBare(await prepareBare(home.path, like), home.tscKhz, [
+  const vm = await startBare(await prepareBare(home.path, like), home.emulator, [
     ...["-netdev", `user,id=n,hostfwd=tcp:127.0.0.1:${port}-:22`],
     ...["-device", `virtio-net-device,netdev=n,mac=${MAC}`],
   ]);

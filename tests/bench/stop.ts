@@ -12,7 +12,7 @@ const N = 5;
 const TARGET = 1.25;
 
 /** `vm stop` of an idle VM against `systemctl poweroff` in the same guest under bare QEMU, both until QEMU is gone. */
-export async function benchStop({ path, env, tscKhz }: BenchHome): Promise<Row[]> {
+export async function benchStop({ path, env, emulator }: BenchHome): Promise<Row[]> {
   using banger = await Banger.connect();
   await using vm = await banger.create({ start: false });
   const ours: number[] = [];
@@ -20,7 +20,7 @@ export async function benchStop({ path, env, tscKhz }: BenchHome): Promise<Row[]
   for (let round = 0; round < N; round++) {
     await vm.start({ wait: "system" });
     ours.push(await time(() => program(LAUNCHER, ["vm", "stop", "-q", vm.name], env)));
-    const other = await startBare(await prepareBare(path, vm.info), tscKhz);
+    const other = await startBare(await prepareBare(path, vm.info), emulator);
     await waitSystem(other.session); // systemctl finds nobody to talk to before
     bare.push(
       await time(async () => {

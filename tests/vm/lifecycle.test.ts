@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { run } from "../../src/host/run.ts";
+import { sharesTranslations } from "../../src/vmm/qemu/probe.ts";
 import { makeHome } from "../support/home.ts";
 
 describe("the life of a VM", async () => {
@@ -40,7 +42,7 @@ describe("the life of a VM", async () => {
     assert.ok(named > 0 && named <= started, times.text);
   });
 
-  test("an emulated guest's kernel has its code in place before anything runs (guest/selfpatch.h)", async (t) => {
+  test("an emulated guest's kernel has its code in place before anything runs (guest/selfpatch.h), and its programs lie where they were translated", async (t) => {
     const banger = await home.connect();
     await using vm = await banger.create({ name: "settled", wait: "system" });
     if (vm.info.accelerator !== "tcg") return t.skip("this guest is not emulated");
@@ -56,6 +58,10 @@ describe("the life of a VM", async () => {
        echo "changes: $(grep -c patched: trace)"`,
     ]);
     assert.equal(text, "changes: 0\n");
+    const where = () => vm.exec(["grep", "-m1", "r-xp", "/proc/self/maps"]);
+    const { stdout: version } = await run("qemu-system-x86_64", ["--version"]);
+    const [first, second] = [await where(), await where()];
+    assert.equal(first.text === second.text, !sharesTranslations(version), first.text);
   });
 
   for (const [what, how, reason] of [

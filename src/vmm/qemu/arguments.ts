@@ -24,29 +24,36 @@ const LENT = "/proc/self/fd/4";
 /** What Linux calls guest memory that is a file without a name: of guest/lend.h, of QEMU's own making. */
 export const MEMORY_NAMES = ["/memfd:banger", "/memfd:memory-backend-memfd"];
 
+/** What loads a kernel without option ROMs. The machine's own default is another one from some packages of QEMU 10. */
+export const FIRMWARE = ["-bios", "qboot.rom"];
+
 /** CONFIG_HZ of Debian's kernels: loops per jiffy follow from the frequency. */
 const KERNEL_HZ = 250;
 
-/**
- * @param tscKhz the host's time stamp counter frequency. Under TCG the guest reads that counter, and measuring it while the
- *   host is busy can hang the early boot; so the kernel is given what it would measure (tsc_early_khz, lpj).
- */
-export function qemuArguments(
-  spec: LaunchSpec,
-  tscKhz: number | null,
-  memory: MemoryPlace = "own",
-): string[] {
+/** What an emulated guest's kernel has to know of what emulates it. */
+export interface Emulator {
+  /**
+   * The host's time stamp counter frequency, null when it is not known. Under TCG the guest reads that counter, and measuring it while
+   * the host is busy can hang the early boot; so the kernel is given what it would measure (tsc_early_khz, lpj).
+   */
+  readonly tscKhz: number | null;
+  /** Whether a program that lies somewhere else the next time is not translated anew (docs/adr/0023). */
+  readonly sharesTranslations: boolean;
+}
+
+export function qemuArguments(spec: LaunchSpec, emulator: Emulator, memory: MemoryPlace = "own"): string[] {
   const kvm = spec.accelerator === "kvm";
   return [
     // microvm with acpi=on leaves PIT and PIC off by itself; without them this kernel hangs in TSC calibration under TCG.
     ...["-M", "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,x-option-roms=off,memory-backend=ram"],
+    ...FIRMWARE,
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
     ...["-accel", kvm ? "kvm" : "tcg,thread=multi", "-cpu", cpuModel(spec)],
     ...["-smp", String(spec.vcpu), "-m", `${spec.memoryMib}M`],
     ...["-object", memoryBackend(spec, memory)],
     // Who inherits its memory has booted; reading the kernel again would take longer than all the rest.
-    ...(memory === "inherited" ? [] : bootArguments(spec, tscKhz)),
+    ...(memory === "inherited" ? [] : bootArguments(spec, emulator)),
     ...disk("base", spec.disks.base, "readonly=on"),
     // cache=writeback: a sync in the guest is an fsync on the host; discard gives freed blocks back.
     ...disk(
@@ -71,9 +78,9 @@ export function qemuArguments(
   ];
 }
 
-function bootArguments(spec: LaunchSpec, tscKhz: number | null): string[] {
+function bootArguments(spec: LaunchSpec, emulator: Emulator): string[] {
   const files = ["-kernel", kernelFile(spec.kernel), "-initrd", spec.initramfs];
-  return [...files, "-append", kernelCommandLine(spec, tscKhz)];
+  return [...files, "-append", kernelCommandLine(spec, emulator)];
 }
 
 /** Of the same name in all cases: a state finds its memory by it. */
@@ -91,16 +98,17 @@ export const kernelFile = ({ image, elf }: KernelFiles): string =>
 function cpuModel(spec: LaunchSpec): string {
   if (spec.accelerator === "kvm") return "host";
   // "max" has svm in it: a kernel with KVM built in would take 0.4 s to set it up. It has erms, which says that bytes are moved
-  // fast: a kernel then copies with an instruction that is emulated byte by byte, and takes three times as long for it. And it has
+  // fast: a kernel then copies with an instruction that is emulated byte by byte, and takes three times as long for it. In newer
+  // versions it has fsrm, which says the same of few bytes: with that alone Linux 6.1 loops in memmove forever. And it has
   // la57: a kernel entered as bzImage then has page tables of five levels, with which Linux 6.1.192 on QEMU 7.2 goes astray.
-  return `max,-erms,-la57,${spec.nested ? "+svm,+npt" : "-svm"}`;
+  return `max,-erms,-fsrm,-la57,${spec.nested ? "+svm,+npt" : "-svm"}`;
 }
 
 /** What an emulated guest's kernel would measure, see `qemuArguments`. */
 export const emulatedClock = (tscKhz: number | null): string[] =>
   tscKhz === null ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${Math.round((tscKhz * 1000) / KERNEL_HZ)}`];
 
-export function kernelCommandLine(spec: LaunchSpec, tscKhz: number | null): string {
+export function kernelCommandLine(spec: LaunchSpec, { tscKhz, sharesTranslations }: Emulator): string {
   const emulated = spec.accelerator === "tcg";
   return [
     "console=ttyS0",
@@ -111,6 +119,7 @@ export function kernelCommandLine(spec: LaunchSpec, tscKhz: number | null): stri
     ...(emulated ? emulatedClock(tscKhz) : []),
     // Counting it makes the kernel change its code while programs use the network (docs/adr/0017).
     ...(emulated ? ["cgroup.memory=nosocket"] : []),
+    ...(emulated && !sharesTranslations ? ["norandmaps"] : []),
     ...spec.kernelArgs,
   ].join(" ");
 }

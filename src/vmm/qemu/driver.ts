@@ -17,10 +17,10 @@ import {
 import { monitorLimits } from "../jail/limits.ts";
 import { lastWords, PASSED_ON, type Preparation, removeEndpoints, startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
-import { kernelFile, type MemoryPlace, qemuArguments } from "./arguments.ts";
+import { type Emulator, kernelFile, type MemoryPlace, qemuArguments } from "./arguments.ts";
 import { hostTscKhz } from "./host-clock.ts";
 import { connectMachine, type QemuMachine } from "./machine.ts";
-import { findQemu, probeQemu } from "./probe.ts";
+import { findQemu, probeQemu, sharesTranslations } from "./probe.ts";
 import { memoryFile, stateFile } from "./state-file.ts";
 
 /** Of the machine type microvm. */
@@ -37,7 +37,12 @@ export interface QemuSettings {
 }
 
 export function qemuDriver({ program: configured, cache, accelerator }: QemuSettings): Driver {
-  const program = () => findQemu(configured);
+  const probe = rememberStatus(() => probeQemu(configured, accelerator));
+  const begin = async (spec: LaunchSpec, beginning: Beginning, signal: AbortSignal) => {
+    const [program, status, tscKhz] = await Promise.all([findQemu(configured), probe(), hostTscKhz()]);
+    const emulator = { tscKhz, sharesTranslations: status.usable && sharesTranslations(status.version) };
+    return start(program, spec, emulator, beginning, signal);
+  };
   return {
     name: "qemu",
     maxVcpu: MAX_VCPU,
@@ -51,13 +56,13 @@ export function qemuDriver({ program: configured, cache, accelerator }: QemuSett
       pause: true,
       snapshot: true,
     },
-    probe: rememberStatus(() => probeQemu(configured, accelerator)),
-    launch: async (spec, signal) => start(await program(), spec, { memory: bootMemory(spec) }, signal),
+    probe,
+    launch: (spec, signal) => begin(spec, { memory: bootMemory(spec) }, signal),
     restore: async (spec, saved, signal) => {
       const apart = saved.memory !== undefined || (await exists(memoryFile(saved.folder)));
       const preparation = await lending(cache, spec, saved, apart, signal);
       const memory = apart ? "inherited" : "own";
-      return loaded(start(await program(), spec, { memory, preparation }, signal), signal);
+      return loaded(begin(spec, { memory, preparation }, signal), signal);
     },
     adopt,
   };
@@ -120,6 +125,7 @@ async function lending(
 async function start(
   program: Awaited<ReturnType<typeof findQemu>>,
   spec: LaunchSpec,
+  emulator: Emulator,
   { memory, preparation }: Beginning,
   signal: AbortSignal,
 ): Promise<QemuMachine> {
@@ -136,7 +142,7 @@ async function start(
   const command = {
     title: "QEMU",
     program: program.path,
-    args: [...qemuArguments(spec, await hostTscKhz(), memory), ...(preparation ? RESTORE : [])],
+    args: [...qemuArguments(spec, emulator, memory), ...(preparation ? RESTORE : [])],
     confinement: {
       writable: spec.directory,
       readOnly: [kernelFile(spec.kernel), spec.initramfs, ...sharedDisks(spec)],

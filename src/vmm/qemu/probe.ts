@@ -9,6 +9,13 @@ const PROGRAM = "qemu-system-x86_64";
 /** The first with `-netdev stream`. */
 const OLDEST = 7.2;
 
+/** The first that has one translation for a program's code wherever it lies; 7.2.9 and 8.2.1 took that back for a mistake in it. */
+const SHARES_TRANSLATIONS = 10;
+
+/** See `Emulator`. @param version as `probeQemu` or the program itself tells it */
+export const sharesTranslations = (version: string): boolean =>
+  Number(/^QEMU (?:emulator version )?(\d+)/.exec(version)?.[1] ?? 0) >= SHARES_TRANSLATIONS;
+
 /** @param configured `qemu_bin` of config.toml */
 export const findQemu = (configured: string | undefined) => findProgram(PROGRAM, "qemu_bin", configured);
 

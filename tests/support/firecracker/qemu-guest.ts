@@ -20,7 +20,7 @@ import type { Configured, Guest, GuestEvents } from "./guest.ts";
 const START_MS = 20_000;
 const KERNEL_HZ = 250;
 /** What an emulated guest's kernel needs, which one on Firecracker never is (src/vmm/qemu/arguments.ts, docs/adr/0017). */
-const EMULATED = ["no_timer_check", "cgroup.memory=nosocket"];
+const EMULATED = ["no_timer_check", "cgroup.memory=nosocket", "norandmaps"];
 
 /** @param memory a file that `save` wrote: the guest goes on from there, paused */
 export async function startQemuGuest(
@@ -101,7 +101,7 @@ function argumentsOf({ machine, boot, drives, network }: Configured, accelerator
       diskRate: rateOf(drives.find(({ drive_id }) => drive_id === "state")),
       netRate: null, // the guard keeps it, too
     },
-    null,
+    { tscKhz: null, sharesTranslations: true },
   );
   args[args.indexOf("-append") + 1] = [boot?.boot_args ?? "", ...EMULATED, ...clock()].join(" ");
   replaceNetwork(args, network);

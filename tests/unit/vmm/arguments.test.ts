@@ -3,6 +3,7 @@ import { test } from "node:test";
 import type { LaunchSpec } from "../../../src/vmm/driver.ts";
 import { bubblewrapArguments } from "../../../src/vmm/jail/bubblewrap.ts";
 import { kernelCommandLine, qemuArguments, SOCKETS, tscFrequency } from "../../../src/vmm/qemu/arguments.ts";
+import { sharesTranslations } from "../../../src/vmm/qemu/probe.ts";
 
 const SPEC: LaunchSpec = {
   id: "vm-0000000001",
@@ -23,8 +24,12 @@ const SPEC: LaunchSpec = {
   netRate: null,
 };
 
+/** An emulator on a host whose clock is known, and on one whose is not. */
+const KNOWN = { tscKhz: 2_500_000, sharesTranslations: false };
+const UNKNOWN = { ...KNOWN, tscKhz: null };
+
 const qemu = (change: Partial<LaunchSpec> = {}, khz: number | null = null) =>
-  qemuArguments({ ...SPEC, ...change }, khz);
+  qemuArguments({ ...SPEC, ...change }, { tscKhz: khz, sharesTranslations: false });
 
 /** Values of an option, in order. */
 const values = (args: readonly string[], option: string) =>
@@ -123,31 +128,31 @@ test("sockets are relative to the VM's folder, so their length never matters", (
 test("with KVM the host's CPU, with TCG a whole one, nested only when asked", () => {
   assert.deepEqual(values(qemu({ accelerator: "kvm" }), "-cpu"), ["host"]);
   assert.deepEqual(values(qemu({ accelerator: "kvm" }), "-accel"), ["kvm"]);
-  assert.deepEqual(values(qemu(), "-cpu"), ["max,-erms,-la57,-svm"]);
+  assert.deepEqual(values(qemu(), "-cpu"), ["max,-erms,-fsrm,-la57,-svm"]);
   assert.deepEqual(values(qemu(), "-accel"), ["tcg,thread=multi"]);
-  assert.deepEqual(values(qemu({ nested: true }), "-cpu"), ["max,-erms,-la57,+svm,+npt"]);
+  assert.deepEqual(values(qemu({ nested: true }), "-cpu"), ["max,-erms,-fsrm,-la57,+svm,+npt"]);
 });
 
 test("the kernel is told the clock only where it would have to measure it under emulation", () => {
-  const line = kernelCommandLine(SPEC, 2_500_000).split(" ");
+  const line = kernelCommandLine(SPEC, KNOWN).split(" ");
   assert.ok(line.includes("tsc_early_khz=2500000") && line.includes("lpj=10000000"));
-  assert.doesNotMatch(kernelCommandLine(SPEC, null), /tsc_early_khz|lpj/);
-  assert.doesNotMatch(kernelCommandLine({ ...SPEC, accelerator: "kvm" }, 2_500_000), /tsc_early_khz|lpj/);
+  assert.doesNotMatch(kernelCommandLine(SPEC, UNKNOWN), /tsc_early_khz|lpj/);
+  assert.doesNotMatch(kernelCommandLine({ ...SPEC, accelerator: "kvm" }, KNOWN), /tsc_early_khz|lpj/);
 });
 
 test("the kernel panics into an end, prints to the serial console, and knows the image's init", () => {
-  const line = kernelCommandLine(SPEC, null).split(" ");
+  const line = kernelCommandLine(SPEC, UNKNOWN).split(" ");
   for (const word of ["console=ttyS0", "panic=-1", "banger.init=/sbin/init"])
     assert.ok(line.includes(word), word);
 });
 
 test("an emulated kernel is kept from changing its code while programs use the network", () => {
-  assert.match(kernelCommandLine(SPEC, null), /(^| )cgroup\.memory=nosocket( |$)/);
-  assert.doesNotMatch(kernelCommandLine({ ...SPEC, accelerator: "kvm" }, null), /nosocket/);
+  assert.match(kernelCommandLine(SPEC, UNKNOWN), /(^| )cgroup\.memory=nosocket( |$)/);
+  assert.doesNotMatch(kernelCommandLine({ ...SPEC, accelerator: "kvm" }, UNKNOWN), /nosocket/);
 });
 
 test("nothing of a VM's identity stands on the kernel command line", () => {
-  assert.ok(!kernelCommandLine(SPEC, null).includes(SPEC.id));
+  assert.ok(!kernelCommandLine(SPEC, UNKNOWN).includes(SPEC.id));
 });
 
 test("a confined monitor sees the system read-only, its own folder writable, its files read-only, nothing else", () => {
@@ -181,4 +186,19 @@ test("the time stamp counter's frequency is the nominal one, not the speed of th
   assert.equal(tscFrequency("", cpuinfo), 2_600_000);
   assert.equal(tscFrequency("", "model name\t: Some CPU\ncpu MHz\t\t: 2599.998\n"), 2_599_998);
   assert.equal(tscFrequency("", ""), null);
+});
+
+test("programs stay where they are under an emulator that would translate them anew elsewhere", () => {
+  const NORANDMAPS = /(^| )norandmaps( |$)/;
+  assert.match(kernelCommandLine(SPEC, KNOWN), NORANDMAPS);
+  assert.doesNotMatch(kernelCommandLine(SPEC, { ...KNOWN, sharesTranslations: true }), NORANDMAPS);
+  assert.doesNotMatch(kernelCommandLine({ ...SPEC, accelerator: "kvm" }, KNOWN), NORANDMAPS);
+  for (const [version, shares] of [
+    ["QEMU 7.2.22", false],
+    ["QEMU 9.1.0", false],
+    ["QEMU 10.0.2", true],
+    ["QEMU emulator version 10.0.2 (Debian 1:10.0.2)", true],
+    ["something else", false],
+  ] as const)
+    assert.equal(sharesTranslations(version), shares, version);
 });
