@@ -15,7 +15,7 @@ export const TINY = "tiny";
 
 const SHELL = ["sh", "cp", "env", "mkdir", "modprobe", "readlink", "true"];
 const TOOLS = ["bwrap", "debugfs", "mke2fs", "qemu-system-x86_64"];
-const FIRMWARE = ["bios-microvm.bin", "linuxboot_dma.bin", "pvh.bin"];
+const FIRMWARE = ["qboot.rom", "linuxboot_dma.bin", "pvh.bin"];
 const SETTINGS = ["/etc/ld.so.cache", "/etc/mke2fs.conf"];
 const SEEDED = [
   ".local/state/banger/kernels",
