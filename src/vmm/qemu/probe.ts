@@ -9,7 +9,7 @@ const PROGRAM = "qemu-system-x86_64";
 /** The first with `-netdev stream`. */
 const OLDEST = 7.2;
 
-/** The first that has one translation for a program's code wherever it lies; 7.2.9 and 8.2.1 took that back for a mistake in it. */
+/** The first that is known to have one translation for a program's code wherever it lies: 7.2.22 has not, 10.0.2 has. */
 const SHARES_TRANSLATIONS = 10;
 
 /** See `Emulator`. @param version as `probeQemu` or the program itself tells it */
