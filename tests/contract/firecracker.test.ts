@@ -95,6 +95,15 @@ process.env.PATH = `${double.path}:${process.env.PATH}`;
 const launched = async ({ driver, spec, keep }: Bed): Promise<Machine> =>
   keep(await driver.launch(spec, signal));
 
+/** Pauses a machine and saves it. @returns the folder */
+async function save(machine: Machine, { spec }: Bed): Promise<string> {
+  await machine.pause();
+  const saved = join(spec.directory, "saved");
+  mkdirSync(saved);
+  await machine.saveState(saved, signal);
+  return saved;
+}
+
 describe("the Firecracker driver", () => {
   let agent: string;
   before(() => {
@@ -117,10 +126,7 @@ describe("the Firecracker driver", () => {
   test("pauses, resumes, saves, restores and grows with described calls", async (t) => {
     const it = await bed(t, { guest: "agent", agent });
     const machine = await launched(it);
-    await machine.pause();
-    const saved = join(it.spec.directory, "saved");
-    mkdirSync(saved);
-    await machine.saveState(saved, signal);
+    const saved = await save(machine, it);
     assert.equal(statSync(join(saved, SAVED.memory)).size, await machine.stateBytes(it.spec.memoryMib));
     await machine.resume();
     await machine.stateDiskResized(1024);
@@ -235,10 +241,7 @@ describe("the Firecracker driver", () => {
     test(`${name} of a restored one: a refusal is passed on word by word, a death is noticed, nothing is left`, async (t) => {
       const it = await bed(t, {});
       const machine = await launched(it);
-      await machine.pause();
-      const saved = join(it.spec.directory, "saved");
-      mkdirSync(saved);
-      await machine.saveState(saved, signal);
+      const saved = await save(machine, it);
       await machine.kill();
       double.plan({ refuse: { [name]: "Firecracker says: no such thing" } });
       await assert.rejects(it.driver.restore(it.spec, { folder: saved }, signal), {
@@ -275,10 +278,7 @@ describe("the Firecracker driver", () => {
     const it = await bed(t, {});
     const netRate = { bytesPerSecond: 2_000_000, burstBytes: null, opsPerSecond: null };
     const machine = await launched({ ...it, spec: { ...it.spec, netRate } });
-    await machine.pause();
-    const saved = join(it.spec.directory, "saved");
-    mkdirSync(saved);
-    await machine.saveState(saved, signal);
+    const saved = await save(machine, it);
     await machine.kill();
     it.keep(await it.driver.restore(it.spec, { folder: saved }, signal));
     const limit = { bandwidth: { size: 200_000, refill_time: 100 } };
@@ -305,10 +305,7 @@ describe("the Firecracker driver", () => {
   test("a state that was saved where there was no tap goes on without an interface where there is one, and nobody carries its frames", async (t) => {
     const it = await bed(t, { guest: "agent", agent });
     const machine = await launched(it);
-    await machine.pause();
-    const saved = join(it.spec.directory, "saved");
-    mkdirSync(saved);
-    await machine.saveState(saved, signal);
+    const saved = await save(machine, it);
     await machine.kill();
     const devices = join(saved, SAVED.devices);
     const state = { ...JSON.parse(readFileSync(devices, "utf8")), network: null };
@@ -381,10 +378,7 @@ describe("the Firecracker driver", () => {
   test("a state of another version, one that was cut short or a damaged one is refused with the reason, and nothing is left", async (t) => {
     const it = await bed(t, {});
     const machine = await launched(it);
-    await machine.pause();
-    const saved = join(it.spec.directory, "saved");
-    mkdirSync(saved);
-    await machine.saveState(saved, signal);
+    const saved = await save(machine, it);
     await machine.kill();
     const refused = async (why: RegExp) => {
       const restoring = it.driver.restore(it.spec, { folder: saved }, signal);
