@@ -9,7 +9,7 @@ import { z } from "zod";
 import { privateDirectory, writeFileAtomic } from "../host/files.ts";
 import { ProcessError, run } from "../host/run.ts";
 import type { Accelerator } from "./driver.ts";
-import { emulatedClock, FIRMWARE } from "./qemu/arguments.ts";
+import { emulatedClock, FIRMWARE, MACHINE } from "./qemu/arguments.ts";
 import { hostTscKhz } from "./qemu/host-clock.ts";
 
 export type Proof =
@@ -69,7 +69,7 @@ export async function tryBoot(
   const late = AbortSignal.timeout(limitMs);
   const clock = accelerator === "tcg" ? emulatedClock(await hostTscKhz()) : [];
   const args = [
-    ...["-M", "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,x-option-roms=off", ...FIRMWARE],
+    ...["-M", MACHINE, ...FIRMWARE],
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-m", "256M"],
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
     ...["-accel", accelerator, "-cpu", accelerator === "kvm" ? "host" : "max,-fsrm"],

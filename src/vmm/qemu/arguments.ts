@@ -24,6 +24,8 @@ const LENT = "/proc/self/fd/4";
 /** What Linux calls guest memory that is a file without a name: of guest/lend.h, of QEMU's own making. */
 export const MEMORY_NAMES = ["/memfd:banger", "/memfd:memory-backend-memfd"];
 
+/** With acpi=on it leaves PIT and PIC off by itself; without them Debian's kernel hangs in TSC calibration under TCG. */
+export const MACHINE = "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,x-option-roms=off";
 /** What loads a kernel without option ROMs. The machine's own default is another one from some packages of QEMU 10. */
 export const FIRMWARE = ["-bios", "qboot.rom"];
 
@@ -44,9 +46,7 @@ export interface Emulator {
 export function qemuArguments(spec: LaunchSpec, emulator: Emulator, memory: MemoryPlace = "own"): string[] {
   const kvm = spec.accelerator === "kvm";
   return [
-    // microvm with acpi=on leaves PIT and PIC off by itself; without them this kernel hangs in TSC calibration under TCG.
-    ...["-M", "microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=on,x-option-roms=off,memory-backend=ram"],
-    ...FIRMWARE,
+    ...["-M", `${MACHINE},memory-backend=ram`, ...FIRMWARE],
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
     ...["-accel", kvm ? "kvm" : "tcg,thread=multi", "-cpu", cpuModel(spec)],
@@ -104,7 +104,7 @@ function cpuModel(spec: LaunchSpec): string {
   return `max,-erms,-fsrm,-la57,${spec.nested ? "+svm,+npt" : "-svm"}`;
 }
 
-/** What an emulated guest's kernel would measure, see `qemuArguments`. */
+/** What an emulated guest's kernel would measure, see `Emulator`. */
 export const emulatedClock = (tscKhz: number | null): string[] =>
   tscKhz === null ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${Math.round((tscKhz * 1000) / KERNEL_HZ)}`];
 
