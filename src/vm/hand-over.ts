@@ -2,6 +2,7 @@
  * A copy that takes its memory from the running VM itself, which stands still until it has it: the memory is copied once, while the
  * copy's monitor starts, and never written to the disk.
  */
+import type { FileHandle } from "node:fs/promises";
 import { allDone } from "../core/all-done.ts";
 import type { Work } from "../core/stage.ts";
 import { cloneStateDisk } from "../disk/state-disk.ts";
@@ -15,8 +16,6 @@ import { deleteVm } from "./delete.ts";
 import type { LiveVm } from "./live-vm.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 
-type OpenMemory = NonNullable<SavedState["memory"]>;
-
 /**
  * @param memory of the VM's machine; the caller closes it
  * @param folder an empty one, for the devices
@@ -27,7 +26,7 @@ export async function handOver(
   vm: VmRecord,
   live: LiveVm,
   request: CopyRequest,
-  { memory, folder }: { readonly memory: OpenMemory; readonly folder: string },
+  { memory, folder }: { readonly memory: FileHandle; readonly folder: string },
   work: Work,
 ): Promise<VmRecord> {
   const disk = (id: string) => stateDiskFile(vmDirectory(context.paths, id));
