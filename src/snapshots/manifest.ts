@@ -27,6 +27,8 @@ const SavedMachine = z.strictObject({
   accelerator: z.enum(["kvm", "tcg"]),
   /** The host's processor. */
   processor: z.string().max(200),
+  /** `DriverStatus.counterKhz`: its guest goes on counting so. Snapshots of before have a guest that counts ticks. */
+  counterKhz: z.number().int().min(1).max(1e8).nullable().default(null),
 });
 
 export const Manifest = z.strictObject({

@@ -96,12 +96,17 @@ async function requireUsable(context: VmContext, snapshot: Manifest): Promise<vo
   if (problem !== null) throw unusable(problem, "restore it on a host like the one that it was made on");
 }
 
-type Usable = Pick<Extract<DriverStatus, { usable: true }>, "version" | "accelerator">;
+type Usable = Pick<Extract<DriverStatus, { usable: true }>, "version" | "accelerator" | "counterKhz">;
+
+/** How far two counters may be apart: what NTP can make up for (500 ppm, MAXFREQ of Linux). */
+const COUNTER_TOLERANCE = 500e-6;
+
+const megahertz = (khz: number) => `${khz / 1000} MHz`;
 
 /** Why a saved machine cannot go on here; null when it can. Pure. */
 export function mismatch(
   machine: NonNullable<Manifest["machine"]>,
-  { version, accelerator }: Usable,
+  { version, accelerator, counterKhz = 0 }: Usable,
   processor: string,
 ): string | null {
   if (machine.version !== version)
@@ -110,5 +115,7 @@ export function mismatch(
     return `it ran with ${machine.accelerator}, this host uses ${accelerator}`;
   if (machine.processor !== processor)
     return `it ran on a processor of the kind ${machine.processor}, this is ${processor}`;
+  if (machine.counterKhz !== null && Math.abs(counterKhz / machine.counterKhz - 1) > COUNTER_TOLERANCE)
+    return `it keeps time by a counter of ${megahertz(machine.counterKhz)}, ${counterKhz === 0 ? "here is none" : `here is one of ${megahertz(counterKhz)}`}`;
   return null;
 }

@@ -65,7 +65,8 @@ export async function snapshotVm(
 async function savedMachine(context: VmContext, vm: VmRecord): Promise<Manifest["machine"]> {
   const { driver, status } = await context.drivers.select(vm.driver);
   requireFeatures(driver, ["snapshot"]);
-  return { version: status.version, accelerator: status.accelerator, processor: processor() };
+  const { version, accelerator, counterKhz = null } = status;
+  return { version, accelerator, processor: processor(), counterKhz };
 }
 
 /** @returns how long the VM stood still */

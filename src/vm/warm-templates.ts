@@ -14,7 +14,7 @@ import type { LaunchSpec } from "../vmm/driver.ts";
 import type { Selected } from "../vmm/drivers.ts";
 
 /** Bumped when the same inputs give another template, or the same monitor gets another command line. */
-const LAYOUT = 7;
+const LAYOUT = 8;
 
 const Manifest = z.object({
   layout: z.literal(LAYOUT),
@@ -66,6 +66,7 @@ export function warmKey(
     monitor: `${vm.driver} ${status.version} ${spec.accelerator}`,
     lacks: Object.keys(status.lacks ?? {}).join(" "),
     processor: cpus()[0]?.model ?? "",
+    counter: status.counterKhz,
     vcpu: vm.vcpu,
     memory: vm.memoryMib,
     disk: vm.diskBytes,

@@ -22,6 +22,8 @@ export type DriverStatus =
       readonly caution?: string;
       /** What of its features cannot be had on this host, and why. */
       readonly lacks?: Readonly<Partial<Record<Feature, string>>>;
+      /** How fast the host's counter counts that guests keep time by, in kHz; absent: they keep it by none of the host's. */
+      readonly counterKhz?: number;
       /** It may be judged otherwise once there is more to judge by, see `AcceleratorChoice`. */
       readonly provisional?: boolean;
     }

@@ -10,7 +10,7 @@ import { privateDirectory, writeFileAtomic } from "../host/files.ts";
 import { ProcessError, run } from "../host/run.ts";
 import type { Accelerator } from "./driver.ts";
 import { emulatedClock, FIRMWARE, MACHINE } from "./qemu/arguments.ts";
-import { hostTscKhz } from "./qemu/host-clock.ts";
+import { hostTimeStampCounter } from "./qemu/host-clock.ts";
 
 export type Proof =
   | { readonly result: "boots" }
@@ -67,7 +67,7 @@ export async function tryBoot(
   limitMs: number = BOOT_MS,
 ): Promise<Exclude<Proof, { result: "untried" }>> {
   const late = AbortSignal.timeout(limitMs);
-  const clock = accelerator === "tcg" ? emulatedClock(await hostTscKhz()) : [];
+  const clock = accelerator === "tcg" ? emulatedClock(await hostTimeStampCounter()) : [];
   const args = [
     ...["-M", MACHINE, ...FIRMWARE],
     ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-m", "256M"],

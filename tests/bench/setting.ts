@@ -1,9 +1,10 @@
 /** What every bench works in: a home of its own with kernel and image obtained, and what QEMU by hand has to know. */
-import { mkdtemp, readFile } from "node:fs/promises";
+import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../../src/host/run.ts";
-import { type Emulator, tscFrequency } from "../../src/vmm/qemu/arguments.ts";
+import type { Emulator } from "../../src/vmm/qemu/arguments.ts";
+import { hostTimeStampCounter } from "../../src/vmm/qemu/host-clock.ts";
 import { sharesTranslations } from "../../src/vmm/qemu/probe.ts";
 import { banger, configureHome, homeEnvironment } from "../support/command.ts";
 import { seedHome } from "../support/home.ts";
@@ -28,7 +29,10 @@ export async function makeBenchHome(): Promise<BenchHome> {
   console.error("preparing kernel and image ...");
   const { code, stderr } = await banger(["vm", "run", "--rm", "--", "true"], { env });
   if (code !== 0) throw new Error(stderr);
-  const tscKhz = tscFrequency("", await readFile("/proc/cpuinfo", "latin1"));
   const { stdout } = await run("qemu-system-x86_64", ["--version"]);
-  return { path, env, emulator: { tscKhz, sharesTranslations: sharesTranslations(stdout) } };
+  return {
+    path,
+    env,
+    emulator: { counter: await hostTimeStampCounter(), sharesTranslations: sharesTranslations(stdout) },
+  };
 }

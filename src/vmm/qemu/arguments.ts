@@ -1,6 +1,7 @@
 /** QEMU's command line for a VM. Pure. Socket names are relative: QEMU runs in the VM's folder, so their length never matters. */
 import type { RateLimit } from "../../core/rate-limit.ts";
 import type { KernelFiles, LaunchSpec } from "../driver.ts";
+import type { TimeStampCounter } from "./host-clock.ts";
 
 export const SOCKETS = {
   agent: "agent.sock",
@@ -34,11 +35,8 @@ const KERNEL_HZ = 250;
 
 /** What an emulated guest's kernel has to know of what emulates it. */
 export interface Emulator {
-  /**
-   * The host's time stamp counter frequency, null when it is not known. Under TCG the guest reads that counter, and measuring it while
-   * the host is busy can hang the early boot; so the kernel is given what it would measure (tsc_early_khz, lpj).
-   */
-  readonly tscKhz: number | null;
+  /** The host's, which it reads; null when it is not known. */
+  readonly counter: TimeStampCounter | null;
   /** Whether a program that lies somewhere else the next time is not translated anew (docs/adr/0023). */
   readonly sharesTranslations: boolean;
 }
@@ -104,11 +102,18 @@ function cpuModel(spec: LaunchSpec): string {
   return `max,-erms,-fsrm,-la57,${spec.nested ? "+svm,+npt" : "-svm"}`;
 }
 
-/** What an emulated guest's kernel would measure, see `Emulator`. */
-export const emulatedClock = (tscKhz: number | null): string[] =>
-  tscKhz === null ? [] : [`tsc_early_khz=${tscKhz}`, `lpj=${Math.round((tscKhz * 1000) / KERNEL_HZ)}`];
+/**
+ * What an emulated guest's kernel would otherwise measure, which can hang its early boot while the host is busy; and that it can keep time
+ * by the counter, where it can: with several processors it would not believe it, and count its own ticks instead (docs/adr/0024).
+ */
+export function emulatedClock(counter: TimeStampCounter | null): string[] {
+  if (counter === null) return [];
+  const { khz, reliable } = counter;
+  const measured = [`tsc_early_khz=${khz}`, `lpj=${Math.round((khz * 1000) / KERNEL_HZ)}`];
+  return reliable ? [...measured, "tsc=reliable"] : measured;
+}
 
-export function kernelCommandLine(spec: LaunchSpec, { tscKhz, sharesTranslations }: Emulator): string {
+export function kernelCommandLine(spec: LaunchSpec, { counter, sharesTranslations }: Emulator): string {
   const emulated = spec.accelerator === "tcg";
   return [
     "console=ttyS0",
@@ -116,7 +121,7 @@ export function kernelCommandLine(spec: LaunchSpec, { tscKhz, sharesTranslations
     "panic=-1",
     "no_timer_check",
     "cryptomgr.notests",
-    ...(emulated ? emulatedClock(tscKhz) : []),
+    ...(emulated ? emulatedClock(counter) : []),
     // Counting it makes the kernel change its code while programs use the network (docs/adr/0017).
     ...(emulated ? ["cgroup.memory=nosocket"] : []),
     ...(emulated && !sharesTranslations ? ["norandmaps"] : []),
@@ -140,16 +145,4 @@ function throttling(rate: RateLimit | null): string {
 
 function listener(id: string, path: string): string[] {
   return ["-chardev", `socket,id=${id},path=${path},server=on,wait=off`];
-}
-
-/**
- * The counter's frequency in kHz, null when nothing tells it. It runs at the processor's nominal speed, which is what the base
- * frequency and the model's name say; "cpu MHz" is the speed of the moment on hosts that change it, so it comes last.
- */
-export function tscFrequency(baseKhz: string, cpuinfo: string): number | null {
-  if (/^\d+\s*$/.test(baseKhz)) return Number(baseKhz);
-  const gigahertz = /^model name\s*:.*@ ([\d.]+)GHz/m.exec(cpuinfo)?.[1];
-  if (gigahertz) return Math.round(Number(gigahertz) * 1_000_000);
-  const megahertz = /^cpu MHz\s*:\s*([\d.]+)$/m.exec(cpuinfo)?.[1];
-  return megahertz ? Math.round(Number(megahertz) * 1000) : null;
 }

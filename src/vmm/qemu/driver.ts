@@ -18,7 +18,7 @@ import { monitorLimits } from "../jail/limits.ts";
 import { lastWords, PASSED_ON, type Preparation, removeEndpoints, startMonitor } from "../monitor-process.ts";
 import { rememberStatus } from "../remember-status.ts";
 import { type Emulator, kernelFile, type MemoryPlace, qemuArguments } from "./arguments.ts";
-import { hostTscKhz } from "./host-clock.ts";
+import { hostTimeStampCounter } from "./host-clock.ts";
 import { connectMachine, type QemuMachine } from "./machine.ts";
 import { findQemu, probeQemu, sharesTranslations } from "./probe.ts";
 import { memoryFile, stateFile } from "./state-file.ts";
@@ -39,8 +39,12 @@ export interface QemuSettings {
 export function qemuDriver({ program: configured, cache, accelerator }: QemuSettings): Driver {
   const probe = rememberStatus(() => probeQemu(configured, accelerator));
   const begin = async (spec: LaunchSpec, beginning: Beginning, signal: AbortSignal) => {
-    const [program, status, tscKhz] = await Promise.all([findQemu(configured), probe(), hostTscKhz()]);
-    const emulator = { tscKhz, sharesTranslations: status.usable && sharesTranslations(status.version) };
+    const [program, status, counter] = await Promise.all([
+      findQemu(configured),
+      probe(),
+      hostTimeStampCounter(),
+    ]);
+    const emulator = { counter, sharesTranslations: status.usable && sharesTranslations(status.version) };
     return start(program, spec, emulator, beginning, signal);
   };
   return {

@@ -4,6 +4,7 @@ import type { AcceleratorChoice } from "../accelerator.ts";
 import type { DriverStatus } from "../driver.ts";
 import { usableBubblewrap } from "../jail/bubblewrap.ts";
 import { findProgram } from "../program.ts";
+import { hostTimeStampCounter } from "./host-clock.ts";
 
 const PROGRAM = "qemu-system-x86_64";
 /** The first with `-netdev stream`. */
@@ -46,7 +47,7 @@ export async function probeQemu(
       packages: [],
     };
   }
-  const choice = await accelerator();
+  const [choice, counter] = await Promise.all([accelerator(), hostTimeStampCounter()]);
   const jail = (await usableBubblewrap())
     ? ""
     : "; bubblewrap is missing or not permitted, so QEMU runs with its own sandbox only";
@@ -54,6 +55,7 @@ export async function probeQemu(
     usable: true,
     version: `QEMU ${version[1]}.${version[2]}.${version[3]}`,
     ...choice,
+    ...(choice.accelerator === "tcg" && counter?.reliable && { counterKhz: counter.khz }),
     why: choice.why + jail,
   };
 }

@@ -101,7 +101,7 @@ function argumentsOf({ machine, boot, drives, network }: Configured, accelerator
       diskRate: rateOf(drives.find(({ drive_id }) => drive_id === "state")),
       netRate: null, // the guard keeps it, too
     },
-    { tscKhz: null, sharesTranslations: true },
+    { counter: null, sharesTranslations: true },
   );
   args[args.indexOf("-append") + 1] = [boot?.boot_args ?? "", ...EMULATED, ...clock()].join(" ");
   replaceNetwork(args, network);

@@ -6,11 +6,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findTool } from "../../../src/host/tools.ts";
-import { tscFrequency } from "../../../src/vmm/qemu/arguments.ts";
+import { hostTimeStampCounter } from "../../../src/vmm/qemu/host-clock.ts";
 import { onKvmHost, provingQemu } from "../kvm-host.ts";
 import { installDouble, installJailer } from "./install.ts";
 
@@ -19,7 +18,7 @@ const JAILER = "--jailer";
 const folder = mkdtempSync(join(tmpdir(), "banger-suite-"));
 chmodSync(folder, 0o755); // for tests as an ordinary user
 try {
-  process.env.DOUBLE_TSC_KHZ ??= String(tscFrequency("", await readFile("/proc/cpuinfo", "latin1")) ?? "");
+  process.env.DOUBLE_TSC_KHZ ??= String((await hostTimeStampCounter())?.khz ?? "");
   const { program, path } = await installDouble(folder, { guest: "qemu" });
   if (process.argv.includes(JAILER)) installJailer({ program, path });
   provingQemu(path, (await findTool("qemu-system-x86_64")) ?? "qemu-system-x86_64");

@@ -55,7 +55,7 @@ async function snapshot(): Promise<{ readonly path: string; readonly manifest: M
     diskBytes: DISK,
     nested: false,
     nat: false,
-    machine: { version: "QEMU 7.2", accelerator: "tcg", processor: "any" },
+    machine: { version: "QEMU 7.2", accelerator: "tcg", processor: "any", counterKhz: 2_300_000 },
     stoodStillMs: 12,
     files: await describeFiles(path, work),
   };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LaunchSpec } from "../../../src/vmm/driver.ts";
 import { bubblewrapArguments } from "../../../src/vmm/jail/bubblewrap.ts";
-import { kernelCommandLine, qemuArguments, SOCKETS, tscFrequency } from "../../../src/vmm/qemu/arguments.ts";
+import { type Emulator, kernelCommandLine, qemuArguments, SOCKETS } from "../../../src/vmm/qemu/arguments.ts";
 import { sharesTranslations } from "../../../src/vmm/qemu/probe.ts";
 
 const SPEC: LaunchSpec = {
@@ -25,11 +25,11 @@ const SPEC: LaunchSpec = {
 };
 
 /** An emulator on a host whose clock is known, and on one whose is not. */
-const KNOWN = { tscKhz: 2_500_000, sharesTranslations: false };
-const UNKNOWN = { ...KNOWN, tscKhz: null };
+const KNOWN = { counter: { khz: 2_500_000, reliable: false }, sharesTranslations: false };
+const UNKNOWN = { ...KNOWN, counter: null };
 
-const qemu = (change: Partial<LaunchSpec> = {}, khz: number | null = null) =>
-  qemuArguments({ ...SPEC, ...change }, { tscKhz: khz, sharesTranslations: false });
+const qemu = (change: Partial<LaunchSpec> = {}, emulator: Emulator = UNKNOWN) =>
+  qemuArguments({ ...SPEC, ...change }, emulator);
 
 /** Values of an option, in order. */
 const values = (args: readonly string[], option: string) =>
@@ -178,14 +178,6 @@ test("a confined monitor has namespaces of its own, no network, no capability, n
   assert.deepEqual(values(args, "--cap-drop"), ["ALL"]);
   assert.notEqual(values(args, "--uid")[0], "0");
   assert.notEqual(values(args, "--gid")[0], "0");
-});
-
-test("the time stamp counter's frequency is the nominal one, not the speed of the moment", () => {
-  const cpuinfo = "model name\t: Some CPU @ 2.60GHz\ncpu MHz\t\t: 3987.123\n";
-  assert.equal(tscFrequency("2400000\n", cpuinfo), 2_400_000);
-  assert.equal(tscFrequency("", cpuinfo), 2_600_000);
-  assert.equal(tscFrequency("", "model name\t: Some CPU\ncpu MHz\t\t: 2599.998\n"), 2_599_998);
-  assert.equal(tscFrequency("", ""), null);
 });
 
 test("programs stay where they are under an emulator that would translate them anew elsewhere", () => {
