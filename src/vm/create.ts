@@ -118,7 +118,9 @@ async function create(context: VmContext, request: CreateRequest, work: Work): P
       createdAt: Date.now(),
     };
     const standing = await context.standby.confirm(wanted);
-    const record = standing ? { ...wanted, borrowed: true, machine: standing.live.machine.handle } : wanted;
+    const record = standing
+      ? { ...wanted, borrowed: standing.borrowed, machine: standing.live.machine.handle }
+      : wanted;
     const makeDisk = (disk: string) => context.bootFiles.makeStateDisk(record.diskBytes, disk, work);
     const made = await placeVm(context, record, standing ? null : makeDisk, undo);
     work.signal.throwIfAborted();

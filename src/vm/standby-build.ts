@@ -44,12 +44,12 @@ export async function buildStandby(
     );
     checkpoint("standby.launched");
     const session = await greet(live, signal, true);
-    await rehearseStart(session, { publicKey, gitConfig: null });
+    const own = await rehearseStart(session, { publicKey, gitConfig: null });
     await sync(session);
     await live.machine.pause();
     signal.throwIfAborted();
     checkpoint("standby.ready");
-    return { id, kind, key, name, live };
+    return { id, kind, key, name, borrowed: !own, live };
   } catch (error) {
     await live?.kill();
     context.forgetConsole(id);

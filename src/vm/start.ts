@@ -80,8 +80,8 @@ async function startWithPorts(
   });
   checkpoint("start.recorded");
   try {
-    // Who takes over a machine that stood by (`borrowed` by now) computes little: with turns the last of eight is no sooner there.
-    const fromTemplate = wanted !== null && !vm.borrowed && (await context.warm.has(wanted.key));
+    // Who takes over a machine that stood by (it is there by now) computes little: with turns the last of eight is no sooner there.
+    const fromTemplate = wanted !== null && vm.machine === null && (await context.warm.has(wanted.key));
     using _turn = saved || fromTemplate ? await context.starts.take(work.signal) : null;
     const warm = wanted && (await startWarm(context, vm, wanted, work));
     if (spec.accelerator === "tcg") work.report.notice(status.why);
@@ -165,7 +165,7 @@ async function becomeRunning(
   await configureGuest(session, { ...vm, borrowed }, { env, resolvers: config.default_dns }, identity);
   const { certificates = [], problems = [] } = identity.trusted ?? {};
   for (const problem of problems) work.report.notice(`trust_host_ca: ${problem}`);
-  const nothingToTakeBack = borrowed && kind === "warm"; // a template was given none
+  const nothingToTakeBack = kind === "warm"; // a template was given none
   if (certificates.length > 0 || !nothingToTakeBack) await trustCertificates(session, certificates, work);
   await syncFiles(session, config.file_sync, work);
   if (vm.unsettled) await grow(session, vm.diskBytes);

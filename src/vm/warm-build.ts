@@ -100,17 +100,24 @@ export async function endUnfinishedTemplates(cache: string): Promise<void> {
   for (const folder of await new WarmTemplates(cache).unfinished()) await endStrayMonitor(machineIn(folder));
 }
 
-/** What every start does is done once: what it needs is in memory then, and its files are there. An image may have no programs. */
-export async function rehearseStart(session: GuestSession, host: HostIdentity): Promise<void> {
+/**
+ * What every start does is done once: what it needs is in memory then, and its files are there. An image may have no programs.
+ * @returns whether the guest was given an identity of its own
+ */
+export async function rehearseStart(session: GuestSession, host: HostIdentity): Promise<boolean> {
   await rehearse(session);
   await rehearse(session, ["/bin/sh", "-c", ":"]);
-  await rehearseIdentity(session, host);
+  return rehearseIdentity(session, host);
 }
 
-/** A renewal that would have the guest make further keys is not rehearsed: every copy would go on making the same ones. */
-async function rehearseIdentity(session: GuestSession, host: HostIdentity): Promise<void> {
-  if (await hasOtherKeys(session)) return;
+/**
+ * A renewal that would have the guest make further keys is not rehearsed: every copy would go on making the same ones.
+ * @returns whether it was
+ */
+async function rehearseIdentity(session: GuestSession, host: HostIdentity): Promise<boolean> {
+  if (await hasOtherKeys(session)) return false;
   await configureGuest(session, { ...NOBODY, borrowed: true }, NOTHING, host);
+  return true;
 }
 
 async function hasOtherKeys(session: GuestSession): Promise<boolean> {

@@ -51,7 +51,7 @@ export async function startWarm(
   if (up) return up;
   const template = await context.warm.take(key);
   if (!template) {
-    if (vm.borrowed) await emptyDisk(context, vm, spec, work); // of a machine that stood by and is gone
+    if (vm.machine) await emptyDisk(context, vm, spec, work); // of a machine that stood by and is gone
     return null;
   }
   for (let attempt = 1; ; attempt++) {
@@ -79,11 +79,11 @@ export async function startWarm(
 /** Lets a machine that stood by go on as the VM's. Null when it does not; no monitor is left then. */
 async function takeOver(
   context: VmContext,
-  { id, live }: StandbyMachine,
+  { id, borrowed, live }: StandbyMachine,
   work: Work,
 ): Promise<BroughtUp | null> {
   work.report.stage("starting warm", "from standby");
-  context.vms.update(id, { borrowed: true, start: "warm" });
+  context.vms.update(id, { borrowed, start: "warm" });
   context.live.add(live);
   checkpoint("standby.taken");
   try {

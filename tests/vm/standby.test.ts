@@ -62,6 +62,13 @@ describe("a machine that stands by", async () => {
     for (const at of [0, 1, 2, 3])
       assert.equal(new Set(told.map((lines) => lines[at])).size, 5, `identity ${at}`);
     assert.equal(told[1]?.at(-1), "next");
+    await pair[0].kill();
+    await pair[0].start();
+    assert.equal(
+      (await identity(pair[0]))[0],
+      told[3]?.[0],
+      "what it is was on its disk before it was taken",
+    );
     const behind = Date.now() / 1000 - Number((await pair[1].exec(["date", "+%s.%N"])).text);
     assert.ok(Math.abs(behind) < 5, `the clock is ${behind} s behind`);
     assert.match(await pair[1].waitSystem(), /^(running|degraded)$/);

@@ -53,7 +53,7 @@ function stage(t: TestContext, initially = 8) {
     const { promise: exited, resolve } = Promise.withResolvers<void>();
     exits.set(id, resolve);
     const live = { exited, kill: async () => void ended.push(id) } as unknown as LiveVm;
-    return { id, kind, key, name, live };
+    return { id, kind, key, name, borrowed: false, live };
   };
   const standby = new Standby(
     { paths, vms, log: quiet, forgetConsole: () => {} },
