@@ -1,5 +1,6 @@
 /** Brings up a machine that is to stand by: from a template, like a VM that starts warm, but for nobody yet. */
 import { mkdir, rm } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
 import { checkpoint } from "../core/checkpoints.ts";
 import { cloneStateDisk } from "../disk/state-disk.ts";
 import { sync } from "../guest/index.ts";
@@ -16,6 +17,8 @@ import type { WarmTemplate } from "./warm-templates.ts";
 
 /** Longer than any restored guest takes that does not hang. */
 const LIMIT_MS = 60_000;
+/** What the guest does after the last thing that happened, like journald 0.25 s later: it would go on with it beside the VM's first command. */
+const QUIET_MS = 300;
 
 /** No monitor and no folder is left when it fails. @throws whatever went wrong */
 export async function buildStandby(
@@ -46,6 +49,7 @@ export async function buildStandby(
     const session = await greet(live, signal, true);
     const own = await rehearseStart(session, { publicKey, gitConfig: null });
     await sync(session);
+    await setTimeout(QUIET_MS, undefined, { signal });
     await live.machine.pause();
     signal.throwIfAborted();
     checkpoint("standby.ready");
