@@ -17,6 +17,8 @@ import type { WarmTemplate } from "./warm-templates.ts";
 
 /** Longer than any restored guest takes that does not hang. */
 const LIMIT_MS = 60_000;
+/** Not the template's: systemd and journald notice the change, as they will that to the VM's own, and it is translated then. */
+const NAME = "standby";
 /** What the guest does after the last thing that happened, like journald 0.25 s later: it would go on with it beside the VM's first command. */
 const QUIET_MS = 300;
 
@@ -47,7 +49,7 @@ export async function buildStandby(
     );
     checkpoint("standby.launched");
     const session = await greet(live, signal, true);
-    const own = await rehearseStart(session, { publicKey, gitConfig: null });
+    const own = await rehearseStart(session, { publicKey, gitConfig: null }, NAME);
     await sync(session);
     await setTimeout(QUIET_MS, undefined, { signal });
     await live.machine.pause();

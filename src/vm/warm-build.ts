@@ -102,21 +102,30 @@ export async function endUnfinishedTemplates(cache: string): Promise<void> {
 
 /**
  * What every start does is done once: what it needs is in memory then, and its files are there. An image may have no programs.
+ * @param name for the guest; whoever watches its name wakes when it is another than before
  * @returns whether the guest was given an identity of its own
  */
-export async function rehearseStart(session: GuestSession, host: HostIdentity): Promise<boolean> {
+export async function rehearseStart(
+  session: GuestSession,
+  host: HostIdentity,
+  name: string = NOBODY.name,
+): Promise<boolean> {
   await rehearse(session);
   await rehearse(session, ["/bin/sh", "-c", ":"]);
-  return rehearseIdentity(session, host);
+  return rehearseIdentity(session, host, name);
 }
 
 /**
  * A renewal that would have the guest make further keys is not rehearsed: every copy would go on making the same ones.
  * @returns whether it was
  */
-async function rehearseIdentity(session: GuestSession, host: HostIdentity): Promise<boolean> {
+async function rehearseIdentity(
+  session: GuestSession,
+  host: HostIdentity,
+  name: string = NOBODY.name,
+): Promise<boolean> {
   if (await hasOtherKeys(session)) return false;
-  await configureGuest(session, { ...NOBODY, borrowed: true }, NOTHING, host);
+  await configureGuest(session, { ...NOBODY, name, borrowed: true }, NOTHING, host);
   return true;
 }
 
