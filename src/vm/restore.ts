@@ -101,12 +101,15 @@ type Usable = Pick<Extract<DriverStatus, { usable: true }>, "version" | "acceler
 /** How far two counters may be apart: what NTP can make up for (500 ppm, MAXFREQ of Linux). */
 const COUNTER_TOLERANCE = 500e-6;
 
+const areAlike = (khz: number | undefined, other: number) =>
+  khz !== undefined && Math.abs(khz / other - 1) <= COUNTER_TOLERANCE;
+
 const megahertz = (khz: number) => `${khz / 1000} MHz`;
 
 /** Why a saved machine cannot go on here; null when it can. Pure. */
 export function mismatch(
   machine: NonNullable<Manifest["machine"]>,
-  { version, accelerator, counterKhz = 0 }: Usable,
+  { version, accelerator, counterKhz }: Usable,
   processor: string,
 ): string | null {
   if (machine.version !== version)
@@ -115,7 +118,7 @@ export function mismatch(
     return `it ran with ${machine.accelerator}, this host uses ${accelerator}`;
   if (machine.processor !== processor)
     return `it ran on a processor of the kind ${machine.processor}, this is ${processor}`;
-  if (machine.counterKhz !== null && Math.abs(counterKhz / machine.counterKhz - 1) > COUNTER_TOLERANCE)
-    return `it keeps time by a counter of ${megahertz(machine.counterKhz)}, ${counterKhz === 0 ? "here is none" : `here is one of ${megahertz(counterKhz)}`}`;
-  return null;
+  if (machine.counterKhz === null || areAlike(counterKhz, machine.counterKhz)) return null;
+  const here = counterKhz === undefined ? "here is none" : `here is one of ${megahertz(counterKhz)}`;
+  return `it keeps time by a counter of ${megahertz(machine.counterKhz)}, ${here}`;
 }

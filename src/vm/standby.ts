@@ -1,9 +1,9 @@
 /**
  * Machines that stand by for the next VMs: each has come up from a template, has been through everything that a start is made of, and
- * is paused. It has an identity of its own by then, on its disk. The VM that takes one takes over its id and folder and is told its name and
- * the time as at any start, in code that the emulator has translated by then. There are as many as were started together lately (`demand.ts`), all of one kind. No record knows one while
- * nobody has claimed it, so that one which outlives its daemon is ended like every monitor of a folder that belongs to no VM
- * (`reconcile.ts`).
+ * is paused. It has an identity of its own by then, on its disk. The VM that takes one takes over its id and folder and is told its name
+ * and the time as at any start, in code that the emulator has translated by then. There are as many as were started together lately
+ * (`demand.ts`), all of one kind. No record knows one while nobody has claimed it, so that one which outlives its daemon is ended like
+ * every monitor of a folder that belongs to no VM (`reconcile.ts`).
  */
 import { rm } from "node:fs/promises";
 import { MIB } from "../core/units.ts";
