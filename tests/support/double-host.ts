@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import { hostTimeStampCounter } from "../../src/vmm/qemu/host-clock.ts";
 import { banger, type CommandResult, configureHome } from "./command.ts";
 import { type Installed, installDouble, installJailer, type JailerDouble } from "./firecracker/install.ts";
 import type { Plan } from "./firecracker/plan.ts";
@@ -23,7 +22,6 @@ export class DoubleHost {
   static async make(plan: Partial<Plan>): Promise<DoubleHost> {
     const folder = mkdtempSync(join(tmpdir(), "banger-kvm-host-"));
     after(() => rmSync(folder, { recursive: true }));
-    process.env.DOUBLE_TSC_KHZ ??= String((await hostTimeStampCounter())?.khz ?? "");
     const double = await installDouble(folder, plan);
     process.env.PATH = `${double.path}:${process.env.PATH}`;
     return new DoubleHost(folder, double);

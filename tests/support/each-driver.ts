@@ -7,7 +7,6 @@ import { join } from "node:path";
 import type { Accelerator, Driver, DriverStatus } from "../../src/vmm/driver.ts";
 import { makeDrivers } from "../../src/vmm/drivers.ts";
 import { firecrackerDriver } from "../../src/vmm/firecracker/driver.ts";
-import { hostTimeStampCounter } from "../../src/vmm/qemu/host-clock.ts";
 import { installDouble } from "./firecracker/install.ts";
 import type { TestHome } from "./home.ts";
 import { firecrackerMissing, onDouble, qemuMissing, suiteDriver } from "./suite-driver.ts";
@@ -64,7 +63,6 @@ export const hostDrivers = (cache: string, firecracker_bin?: string, state = cac
 async function doubleDriver(home: TestHome): Promise<{ title: string; driver: Driver }> {
   const folder = join(home.path, "double");
   await mkdir(folder);
-  process.env.DOUBLE_TSC_KHZ ??= String((await hostTimeStampCounter())?.khz ?? "");
   const { program, path } = await installDouble(folder, { guest: "qemu" });
   process.env.PATH = `${path}:${process.env.PATH}`;
   const accelerator = async () => ({ accelerator: "kvm", why: "the double needs none" }) as const;

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { findTool } from "../../../src/host/tools.ts";
+import { hostTimeStampCounter } from "../../../src/vmm/qemu/host-clock.ts";
 import { DESCRIPTION } from "./description.ts";
 import { CALLS_FILE, type Plan, type RecordedCall } from "./plan.ts";
 
@@ -28,7 +29,7 @@ export async function installDouble(folder: string, plan: Partial<Plan> = {}): P
   const write = (change: Partial<Plan>) =>
     writeFileSync(file, JSON.stringify({ ...DEFAULT, ...plan, ...change }));
   write({});
-  const environment = `DOUBLE_TSC_KHZ='${process.env.DOUBLE_TSC_KHZ ?? ""}'`;
+  const environment = `DOUBLE_TSC_KHZ='${(await hostTimeStampCounter())?.khz ?? ""}'`;
   const program = script(
     join(bin, "firecracker"),
     `${environment} exec '${process.execPath}' --disable-warning=ExperimentalWarning '${DOUBLE}' '${file}' "$@"`,

@@ -9,7 +9,6 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findTool } from "../../../src/host/tools.ts";
-import { hostTimeStampCounter } from "../../../src/vmm/qemu/host-clock.ts";
 import { onKvmHost, provingQemu } from "../kvm-host.ts";
 import { installDouble, installJailer } from "./install.ts";
 
@@ -18,7 +17,6 @@ const JAILER = "--jailer";
 const folder = mkdtempSync(join(tmpdir(), "banger-suite-"));
 chmodSync(folder, 0o755); // for tests as an ordinary user
 try {
-  process.env.DOUBLE_TSC_KHZ ??= String((await hostTimeStampCounter())?.khz ?? "");
   const { program, path } = await installDouble(folder, { guest: "qemu" });
   if (process.argv.includes(JAILER)) installJailer({ program, path });
   provingQemu(path, (await findTool("qemu-system-x86_64")) ?? "qemu-system-x86_64");
