@@ -4,6 +4,7 @@ import { BangerError } from "../core/errors.ts";
 import type { Work } from "../core/stage.ts";
 import { requireSpace } from "../disk/free-space.ts";
 import { cloneStateDisk } from "../disk/state-disk.ts";
+import { processor } from "../host/processor.ts";
 import { hostSize } from "../host/vm-defaults.ts";
 import { verifyFiles } from "../snapshots/files.ts";
 import { DISK, type Manifest, MEMORY } from "../snapshots/manifest.ts";
@@ -13,7 +14,6 @@ import { requireFeatures } from "../vmm/features.ts";
 import type { VmContext } from "./context.ts";
 import { type CopyRequest, copyVm } from "./copy.ts";
 import { checkFitsHost } from "./create.ts";
-import { processor } from "./snapshot.ts";
 
 /**
  * Everything is checked before anything is made: that the host has what the snapshot needs, and every byte of it.

@@ -1,12 +1,12 @@
 /** Snapshots of VMs: memory and disk of one that runs or is paused, the disk of one that is stopped. */
 import { mkdir } from "node:fs/promises";
-import { cpus } from "node:os";
 import { join } from "node:path";
 import { newId } from "../core/ids.ts";
 import type { Work } from "../core/stage.ts";
 import { digHoles } from "../disk/dig-holes.ts";
 import { cloneStateDisk } from "../disk/state-disk.ts";
 import { vmDirectory } from "../host/paths.ts";
+import { processor } from "../host/processor.ts";
 import { describeFiles } from "../snapshots/files.ts";
 import { DISK, type Manifest, MEMORY } from "../snapshots/manifest.ts";
 import type { VmRecord } from "../store/vms.ts";
@@ -15,9 +15,6 @@ import { captureVm, requireRoom } from "./capture.ts";
 import type { VmContext } from "./context.ts";
 import { stateDiskFile } from "./state-disk-file.ts";
 import { requireState } from "./states.ts";
-
-/** The host's processor, for machines that go on only on their like. */
-export const processor = (): string => cpus()[0]?.model ?? "unknown";
 
 /**
  * Makes a snapshot; the VM goes on. Listed only when it is whole.

@@ -3,12 +3,12 @@
  * digest of all that a template is made of, so that one made of anything else is never found.
  */
 import { stat, utimes } from "node:fs/promises";
-import { cpus } from "node:os";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { VERSION } from "../core/version.ts";
 import { ContentStore } from "../host/content-store.ts";
 import { hashParts } from "../host/hash.ts";
+import { processor } from "../host/processor.ts";
 import type { VmRecord } from "../store/vms.ts";
 import type { LaunchSpec } from "../vmm/driver.ts";
 import type { Selected } from "../vmm/drivers.ts";
@@ -65,7 +65,7 @@ export function warmKey(
     arguments: spec.kernelArgs.join(" "),
     monitor: `${vm.driver} ${status.version} ${spec.accelerator}`,
     lacks: Object.keys(status.lacks ?? {}).join(" "),
-    processor: cpus()[0]?.model ?? "",
+    processor: processor(),
     counter: status.counterKhz,
     vcpu: vm.vcpu,
     memory: vm.memoryMib,
