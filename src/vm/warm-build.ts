@@ -108,7 +108,7 @@ export async function endUnfinishedTemplates(cache: string): Promise<void> {
 export async function rehearseStart(
   session: GuestSession,
   host: HostIdentity,
-  name: string = NOBODY.name,
+  name: string,
 ): Promise<boolean> {
   await rehearse(session);
   await rehearse(session, ["/bin/sh", "-c", ":"]);
@@ -119,11 +119,7 @@ export async function rehearseStart(
  * A renewal that would have the guest make further keys is not rehearsed: every copy would go on making the same ones.
  * @returns whether it was
  */
-async function rehearseIdentity(
-  session: GuestSession,
-  host: HostIdentity,
-  name: string = NOBODY.name,
-): Promise<boolean> {
+async function rehearseIdentity(session: GuestSession, host: HostIdentity, name: string): Promise<boolean> {
   if (await hasOtherKeys(session)) return false;
   await configureGuest(session, { ...NOBODY, name, borrowed: true }, NOTHING, host);
   return true;
@@ -149,10 +145,10 @@ async function settled(machine: Machine, publicKey: string | null, signal: Abort
     const host = { publicKey, gitConfig: null };
     await configureGuest(session, NOBODY, NOTHING, host);
     await waitSystem(session, { timeoutMs: SETTLE_MS });
-    await rehearseStart(session, host);
+    await rehearseStart(session, host, NOBODY.name);
     await sync(session);
     await setTimeout(QUIET_MS, undefined, { signal });
-    await rehearseIdentity(session, host); // nothing is new in it, so nobody wakes; its ssh server rests from now on
+    await rehearseIdentity(session, host, NOBODY.name); // nothing is new in it, so nobody wakes; its ssh server rests from now on
   } finally {
     signal.removeEventListener("abort", stop);
   }

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as pass } from "node:timers/promises";
 import type { Sandbox } from "../../src/sdk/index.ts";
-import { hostTimeStampCounter } from "../../src/vmm/qemu/host-clock.ts";
+import { CLOCK_SOURCE, hostTimeStampCounter } from "../../src/vmm/qemu/host-clock.ts";
 import { makeHome } from "../support/home.ts";
 
 const VCPU = 2;
@@ -45,8 +45,7 @@ describe("an emulated guest on a host that keeps time by its processor's counter
     if (vm.info.driver !== "qemu" || vm.info.accelerator !== "tcg")
       return t.skip("this guest is not one that QEMU emulates");
     if (!counter?.reliable) return t.skip("this host does not keep time by its processor's counter");
-    const source = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-    assert.equal((await vm.exec(["cat", source])).text, "tsc\n");
+    assert.equal((await vm.exec(["cat", CLOCK_SOURCE])).text, "tsc\n");
 
     const first = await read(vm);
     const ticks = `awk '/^ *LOC:/ { for (i = 2; i < 2 + ${VCPU}; i++) all += $i; print all }' /proc/interrupts`;

@@ -4,6 +4,7 @@ import { mkdir, open, readdir, stat, truncate, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Banger, Sandbox } from "../../src/sdk/index.ts";
+import { CLOCK_SOURCE } from "../../src/vmm/qemu/host-clock.ts";
 import { banger as runBanger } from "../support/command.ts";
 import { makeHome } from "../support/home.ts";
 import { redis, startRedis } from "../support/redis.ts";
@@ -11,8 +12,6 @@ import { assertSound } from "../support/soundness.ts";
 import { suiteDriver } from "../support/suite-driver.ts";
 
 const SIZES = { vcpu: 1, memoryMib: 384, diskBytes: 1024 * 2 ** 20 };
-
-const CLOCK_SOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 
 /** What tells machines apart, and 32 bytes of what should never be the same. */
 const IDENTITY = `hostname; cat /etc/hostname /etc/machine-id; cut -d' ' -f2 /etc/ssh/ssh_host_ed25519_key.pub

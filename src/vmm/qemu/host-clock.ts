@@ -1,6 +1,9 @@
 /** This host's time stamp counter: the programs and the kernel of an emulated guest read it as their own processor's. */
 import { readFile } from "node:fs/promises";
 
+/** What a kernel keeps time by. */
+export const CLOCK_SOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+
 export interface TimeStampCounter {
   readonly khz: number;
   /** The host's kernel keeps its own time by it, and has measured it: what a guest counts by it is right, too. */
@@ -9,7 +12,7 @@ export interface TimeStampCounter {
 
 /** What the host's kernel tells of itself, as it is in its files; empty when there is no such file. */
 export interface ClockFiles {
-  /** `/sys/devices/system/clocksource/clocksource0/current_clocksource` */
+  /** `CLOCK_SOURCE` */
   readonly clocksource: string;
   /** `/proc/cmdline` */
   readonly commandLine: string;
@@ -23,7 +26,7 @@ export interface ClockFiles {
 export async function hostTimeStampCounter(): Promise<TimeStampCounter | null> {
   const read = (path: string) => readFile(path, "latin1").catch(() => "");
   const [clocksource, commandLine, baseFrequency, cpuinfo] = await Promise.all([
-    read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+    read(CLOCK_SOURCE),
     read("/proc/cmdline"),
     read("/sys/devices/system/cpu/cpu0/cpufreq/base_frequency"),
     read("/proc/cpuinfo"),

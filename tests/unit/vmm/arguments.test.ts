@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { LaunchSpec } from "../../../src/vmm/driver.ts";
 import { bubblewrapArguments } from "../../../src/vmm/jail/bubblewrap.ts";
-import { type Emulator, kernelCommandLine, qemuArguments, SOCKETS } from "../../../src/vmm/qemu/arguments.ts";
+import { kernelCommandLine, qemuArguments, SOCKETS } from "../../../src/vmm/qemu/arguments.ts";
 import { sharesTranslations } from "../../../src/vmm/qemu/probe.ts";
 
 const SPEC: LaunchSpec = {
@@ -28,8 +28,7 @@ const SPEC: LaunchSpec = {
 const KNOWN = { counter: { khz: 2_500_000, reliable: false }, sharesTranslations: false };
 const UNKNOWN = { ...KNOWN, counter: null };
 
-const qemu = (change: Partial<LaunchSpec> = {}, emulator: Emulator = UNKNOWN) =>
-  qemuArguments({ ...SPEC, ...change }, emulator);
+const qemu = (change: Partial<LaunchSpec> = {}) => qemuArguments({ ...SPEC, ...change }, UNKNOWN);
 
 /** Values of an option, in order. */
 const values = (args: readonly string[], option: string) =>
