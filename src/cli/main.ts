@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=1 --
+#!/usr/bin/env -S node --max-semi-space-size=1 --no-concurrent-recompilation --no-concurrent-sparkplug --
 /** The program's entry. What needs no other module is answered before any is loaded. */
 import { VERSION } from "../core/version.ts";
 

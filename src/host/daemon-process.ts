@@ -5,6 +5,7 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { asBangerError, BangerError, type ErrorBody } from "../core/errors.ts";
 import { privateDirectory } from "./files.ts";
+import { DAEMON_OPTIONS } from "./node-options.ts";
 import { daemonLog, type Paths } from "./paths.ts";
 import { startDetached } from "./run.ts";
 
@@ -13,17 +14,6 @@ export const READY_FD_VARIABLE = "BANGER_READY_FD";
 const READY_FD = 3;
 const START_LIMIT_MS = 60_000;
 const MAX_ANSWER = 64 * 1024;
-
-/**
- * Streams pass through the daemon in short-lived buffers: a small young generation costs no time and saves tens of megabytes. The
- * old one is collected when it is a fifth larger than what was left of it, not when it is several times as large: a repository
- * of 20,000 files then takes 35 MB instead of 100 on its way into a guest.
- */
-const NODE_OPTIONS = [
-  "--disable-warning=ExperimentalWarning",
-  "--max-semi-space-size=1",
-  "--heap-growing-percent=20",
-];
 
 export interface DaemonStart {
   /** The daemon's entry; by default the one of this program. */
@@ -44,7 +34,7 @@ export async function startDaemon(paths: Paths, options: DaemonStart = {}): Prom
     0o600,
   );
   try {
-    const child = await startDetached(process.execPath, [...NODE_OPTIONS, options.entry ?? daemonEntry()], {
+    const child = await startDetached(process.execPath, [...DAEMON_OPTIONS, options.entry ?? daemonEntry()], {
       cwd: "/",
       env: daemonEnvironment(options.env),
       stdio: ["ignore", log, log, "pipe"],

@@ -1,17 +1,23 @@
 /** How another program starts this one: the same Node, the same sources, the same folders, whatever its own environment. */
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { CLIENT_OPTIONS } from "./node-options.ts";
 import type { Paths } from "./paths.ts";
 
 /** Program and arguments, to which a command of banger's is added. */
 export function ownCommand(paths: Paths, env: NodeJS.ProcessEnv = process.env): string[] {
   const extension = extname(fileURLToPath(import.meta.url)); // .ts from sources, .js when built
   const entry = fileURLToPath(new URL(`../cli/main${extension}`, import.meta.url));
-  return ["/usr/bin/env", ...folders(paths), ...compiled(env), process.execPath, ...NODE_OPTIONS, entry];
+  return [
+    "/usr/bin/env",
+    ...folders(paths),
+    ...compiled(env),
+    process.execPath,
+    ...CLIENT_OPTIONS,
+    "--",
+    entry,
+  ];
 }
-
-/** As in the first line of src/cli/main.ts. */
-const NODE_OPTIONS = ["--max-semi-space-size=1", "--"];
 
 /** What `resolvePaths` makes `paths` of. */
 function folders(paths: Paths): string[] {

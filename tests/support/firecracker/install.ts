@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { DAEMON_OPTIONS } from "../../../src/host/node-options.ts";
 import { findTool } from "../../../src/host/tools.ts";
 import { hostTimeStampCounter } from "../../../src/vmm/qemu/host-clock.ts";
 import { DESCRIPTION } from "./description.ts";
@@ -32,7 +33,7 @@ export async function installDouble(folder: string, plan: Partial<Plan> = {}): P
   const environment = `DOUBLE_TSC_KHZ='${(await hostTimeStampCounter())?.khz ?? ""}'`;
   const program = script(
     join(bin, "firecracker"),
-    `${environment} exec '${process.execPath}' --disable-warning=ExperimentalWarning '${DOUBLE}' '${file}' "$@"`,
+    `${environment} exec '${process.execPath}' ${DAEMON_OPTIONS.join(" ")} '${DOUBLE}' '${file}' "$@"`,
   );
   const bubblewrap = await findTool("bwrap");
   if (bubblewrap) {
