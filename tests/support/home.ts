@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import { daemonSocket, resolvePaths } from "../../src/host/paths.ts";
+import { signalFamily } from "../../src/host/processes.ts";
 import { connectUnix } from "../../src/host/unix-socket.ts";
 import { Banger } from "../../src/sdk/index.ts";
 import { banger, type CommandResult, configureHome, homeEnvironment, leftProcesses } from "./command.ts";
@@ -82,15 +83,7 @@ async function takeDown(home: TestHome): Promise<void> {
   await home.run(["daemon", "stop"]);
   const left = await leftProcesses(home.path);
   // A child of this process that goes on would keep it, and with it the whole run.
-  for (const line of left) endHard(Number.parseInt(line, 10));
+  for (const line of left) signalFamily(Number.parseInt(line, 10), "SIGKILL");
   await rm(home.path, { recursive: true, force: true });
   assert.deepEqual(left, [], "no process of banger's may remain");
-}
-
-function endHard(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // it has ended meanwhile
-  }
 }
