@@ -1,6 +1,6 @@
 /** The connect WebSocket: a TCP connection into the guest on one side, a client on the other (messages: src/api/connect.ts). */
 import type { Duplex } from "node:stream";
-import type { WebSocket } from "ws";
+import type { WebSocket } from "@fastify/websocket";
 import { type ConnectServerMessage, connectClientMessage } from "../api/connect.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
 import { parsePort } from "../core/port.ts";

@@ -1,5 +1,5 @@
 /** The exec WebSocket: a process in the guest on one side, a client on the other (messages: src/api/exec.ts). */
-import type { WebSocket } from "ws";
+import type { WebSocket } from "@fastify/websocket";
 import { type ExecServerMessage, type ExecStart, execClientMessage } from "../api/exec.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";
 import {

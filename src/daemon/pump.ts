@@ -1,6 +1,6 @@
 /** Bytes of a stream on their way to a client's WebSocket. */
 import type { Readable } from "node:stream";
-import type { WebSocket } from "ws";
+import type { WebSocket } from "@fastify/websocket";
 
 /** On its way to the client; more waits in the guest. */
 const MAX_IN_FLIGHT = 512 * 1024;

@@ -1,9 +1,8 @@
 /** HTTP over the unix socket: every route of src/api/routes.ts bound to its handler, checked by its schema. */
 
 import type { Readable } from "node:stream";
-import websocket from "@fastify/websocket";
+import websocket, { type WebSocket } from "@fastify/websocket";
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import type { WebSocket } from "ws";
 import type { z } from "zod";
 import { ROUTES, type Route, type RouteName } from "../api/routes.ts";
 import { asBangerError, BangerError } from "../core/errors.ts";

@@ -13,7 +13,7 @@ import { cancelOperation, type FollowOptions, follow, perform } from "./operatio
 import { type DiskRateOptions, diskRateRequest, type NetRateOptions, netRateRequest } from "./rates.ts";
 import { type ExecOptions, Sandbox, startExecution } from "./sandbox.ts";
 import { type Snapshots, snapshotsOf } from "./snapshots.ts";
-import { loadWebSockets, segment, Transport } from "./transport.ts";
+import { segment, Transport } from "./transport.ts";
 import { type PrepareOptions, prepareRequest } from "./workspace.ts";
 
 export interface CreateOptions {
@@ -127,9 +127,7 @@ export class Banger implements Disposable {
   /** Makes a VM and starts it. When it is disposed of (`await using`) it is deleted, unless `keep` is set. */
   async create(options: CreateOptions = {}, following: FollowOptions = {}): Promise<Sandbox> {
     const body = await createRequest(options);
-    const creation = perform(this.#transport, "/v1/vms", { method: "POST", body }, following);
-    if (options.start !== false) setImmediate(loadWebSockets); // commands come next, and the guest boots meanwhile
-    const operation = await creation;
+    const operation = await perform(this.#transport, "/v1/vms", { method: "POST", body }, following);
     const info = await this.#transport.json<Vm>(`/v1/vms/${segment(operation.target)}`);
     return new Sandbox(this.#transport, info, !options.keep);
   }

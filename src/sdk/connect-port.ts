@@ -1,9 +1,9 @@
 /** A TCP connection to a port in the guest, as a stream (messages: src/api/connect.ts). */
 import { Duplex } from "node:stream";
-import type { RawData, WebSocket } from "ws";
 import type { ConnectClientMessage, ConnectServerMessage } from "../api/connect.ts";
 import { BangerError, type ErrorBody } from "../core/errors.ts";
 import { connectionError, type Transport } from "./transport.ts";
+import type { WebSocket } from "./web-socket.ts";
 
 /** Bytes waiting for the reader before the connection is paused, and for the connection before the writer is. */
 const WINDOW = 256 * 1024;
@@ -57,7 +57,7 @@ class PortConnection extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     for (let at = 0; at < chunk.length; at += PIECE) {
       const last = at + PIECE >= chunk.length;
-      this.#socket.send(chunk.subarray(at, at + PIECE), { binary: true }, last ? done : undefined);
+      this.#socket.send(chunk.subarray(at, at + PIECE), last ? done : undefined);
     }
     if (chunk.length === 0) done();
   }
@@ -79,9 +79,8 @@ class PortConnection extends Duplex {
     done(error);
   }
 
-  #receive(data: RawData, binary: boolean): void {
+  #receive(bytes: Buffer, binary: boolean): void {
     if (this.destroyed) return;
-    const bytes = data as Buffer; // binaryType is nodebuffer
     if (binary) {
       if (!this.push(bytes)) this.#socket.pause();
       return;

@@ -1,12 +1,12 @@
 /** One process in the guest, seen from a client: its streams, its end, and what can be done to it. */
 import { Readable, Writable } from "node:stream";
-import type { RawData, WebSocket } from "ws";
 import type { ExecAttach, ExecClientMessage, ExecServerMessage, ExecStart } from "../api/exec.ts";
 import { BangerError, type ErrorBody } from "../core/errors.ts";
 import { MAX_ARGUMENTS, MAX_EXEC_MESSAGE } from "../core/limits.ts";
 import type { ExecResult, ExitStatus } from "./exit-status.ts";
 import { collect } from "./output.ts";
 import { connectionError, type Transport } from "./transport.ts";
+import type { WebSocket } from "./web-socket.ts";
 
 export interface Started {
   /** The agent's id of the process, for `attach`. */
@@ -121,8 +121,7 @@ export class Execution implements PromiseLike<ExecResult> {
     }
   }
 
-  #receive(data: RawData, binary: boolean): void {
-    const bytes = data as Buffer; // binaryType is nodebuffer
+  #receive(bytes: Buffer, binary: boolean): void {
     if (this.#over) return;
     if (binary) {
       const stream = bytes[0] === CHANNEL.stderr ? this.stderr : this.stdout;
@@ -183,7 +182,7 @@ export class Execution implements PromiseLike<ExecResult> {
         message[0] = CHANNEL.stdin;
         piece.copy(message, 1);
         const last = at + INPUT_PIECE >= chunk.length;
-        socket.send(message, { binary: true }, last ? () => done() : undefined);
+        socket.send(message, last ? () => done() : undefined);
       }
     }, done);
   }

@@ -1,12 +1,11 @@
 /** HTTP and WebSocket over the daemon's socket, and its errors as BangerErrors. */
 import type { Agent, ClientRequest, IncomingMessage } from "node:http";
-import { createRequire } from "node:module";
 import { type Duplex, Readable } from "node:stream";
-import type { WebSocket } from "ws";
 import { FAILURE_TRAILER } from "../api/failure-trailer.ts";
 import { BangerError, type ErrorBody } from "../core/errors.ts";
 import { MAX_EXEC_MESSAGE } from "../core/limits.ts";
 import type { Dial } from "./connect.ts";
+import { UPGRADE_HEADERS, WebSocket } from "./web-socket.ts";
 
 // Not `import`: an ES import of node:http evaluates its getters for the WebSocket classes, which loads undici (25 ms).
 const http = process.getBuiltinModule("node:http");
@@ -81,31 +80,22 @@ export class Transport {
     return (text === "" ? undefined : JSON.parse(text)) as T;
   }
 
-  /**
-   * Opens a WebSocket, paused: what the daemon says first must not come before somebody listens; `resume()` then.
-   * @throws what the daemon refused it with
-   */
+  /** Opens a WebSocket, paused. @throws what the daemon refused it with */
   async webSocket(path: string): Promise<WebSocket> {
     const socket = await this.#dial();
-    const { WebSocket } = loadWebSockets();
     return await new Promise((resolve, reject) => {
-      const webSocket = new WebSocket(`ws://banger${path}`, {
-        perMessageDeflate: false,
-        maxPayload: MAX_EXEC_MESSAGE,
-        skipUTF8Validation: true,
-        // Masking protects proxies on the way; there is none on a local socket, and a zero mask costs nothing.
-        generateMask: (mask) => mask.fill(0),
-        createConnection: () => socket,
+      const headers = { host: "banger", ...UPGRADE_HEADERS };
+      const request = http.request({ createConnection: () => socket, path, headers });
+      request.once("upgrade", (reply, _socket, head) => {
+        try {
+          resolve(new WebSocket(reply, socket, head, MAX_EXEC_MESSAGE));
+        } catch (error) {
+          reject(error);
+        }
       });
-      webSocket.once("open", () => {
-        webSocket.off("error", reject);
-        webSocket.pause();
-        resolve(webSocket);
-      });
-      webSocket.once("error", (error) => reject(connectionError(error)));
-      webSocket.once("unexpected-response", (_request, reply) => {
-        replyError(reply).then(reject, reject);
-      });
+      request.once("response", (reply) => replyError(reply).then(reject, reject));
+      request.once("error", (error) => reject(connectionError(error)));
+      request.end();
     });
   }
 
@@ -124,11 +114,6 @@ export class Transport {
   close(): void {
     this.#agent.destroy();
   }
-}
-
-/** Loads what WebSockets need (25 ms of work); called ahead of them when there is time to spend. */
-export function loadWebSockets(): typeof import("ws") {
-  return createRequire(import.meta.url)("ws") as typeof import("ws");
 }
 
 function withQuery(path: string, query: Call["query"] = {}): string {
