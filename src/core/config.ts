@@ -106,7 +106,7 @@ export const configSchema = z.strictObject({
     .max(MAX_STANDBY, standbyAccepted)
     .default(8)
     .describe(
-      `How many machines may wait for the next VMs, 0 to ${MAX_STANDBY}: after VMs were started, as many of the same kind as were started together wait paused, for ten minutes at most. A VM that takes one over starts in less than half the time of a warm start; each takes some 200 MB of the host's memory meanwhile, and none is made where memory is short. 0: none.`,
+      `How many machines may wait for the next VMs, 0 to ${MAX_STANDBY}: after a VM was started, as many of the same kind as a tenth of the host's free memory holds wait paused, or as many as were started together if that is more, for ten minutes at most. A VM that takes one over starts in less than half the time of a warm start; each takes some 200 MB meanwhile, and none is made where memory is short. 0: none.`,
     ),
   stats_interval: duration
     .refine((ms) => ms >= 200, "must be at least 200ms")

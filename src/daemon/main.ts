@@ -198,6 +198,7 @@ function makeContext(
   const standby = new Standby(context, {
     make: (request, template, signal) => buildStandby(context, request, template, signal),
     most: () => config.current.standby,
+    freeMemory: () => process.availableMemory(),
   });
   return context;
 }

@@ -1,8 +1,8 @@
 /**
  * Machines that stand by for the next VMs: each has come up from a template, has been through everything that a start is made of, and
  * is paused. It has an identity of its own by then, on its disk. The VM that takes one takes over its id and folder and is told its name
- * and the time as at any start, in code that the emulator has translated by then. There are as many as were started together lately
- * (`demand.ts`), all of one kind. No record knows one while nobody has claimed it, so that one which outlives its daemon is ended like
+ * and the time as at any start, in code that the emulator has translated by then. There are as many as the host has memory to spare for,
+ * or as were started together lately (`demand.ts`) if that is more, all of one kind. No record knows one while nobody has claimed it, so that one which outlives its daemon is ended like
  * every monitor of a folder that belongs to no VM (`reconcile.ts`).
  */
 import { rm } from "node:fs/promises";
@@ -19,6 +19,10 @@ import type { WarmTemplate } from "./warm-templates.ts";
 const KEPT_MS = 10 * 60_000;
 /** So many times a VM's whole memory must be free for another one to wait. */
 const ROOM = 2;
+/** Bytes that one takes while it waits: QEMU, and the pages of its template that are not zero. */
+const TAKES = 200 * MIB;
+/** The part of the host's free memory that is taken before anybody has shown to need as many. */
+const SPARED = 0.1;
 
 /** What a VM must be like to take a machine over. */
 export type Kind = Pick<
@@ -60,6 +64,8 @@ export interface StandbySurroundings {
   make(request: WarmRequest, template: WarmTemplate, signal: AbortSignal): Promise<StandbyMachine>;
   /** `standby` of config.toml: how many there may be. */
   most(): number;
+  /** Bytes of memory that are free on this host. */
+  freeMemory(): number;
 }
 
 type Context = Pick<VmContext, "paths" | "vms" | "log" | "forgetConsole">;
@@ -100,9 +106,11 @@ export class Standby {
     const waiting = [...this.#waiting.keys()];
     const kept = most === 0 ? [] : waiting.filter(({ key }) => key === request.key).slice(-most);
     await this.#endAll(waiting.filter((machine) => !kept.includes(machine)));
-    const wanted = Math.min(most, Math.max(1, this.#demand.of(request.key, performance.now())));
+    const free = this.#surroundings.freeMemory();
+    const spared = Math.floor((SPARED * (free + this.#waiting.size * TAKES)) / TAKES);
+    const wanted = Math.min(most, Math.max(1, spared, this.#demand.of(request.key, performance.now())));
     if (this.#waiting.size >= wanted) return false;
-    if (process.availableMemory() < ROOM * request.kind.memoryMib * MIB) return false;
+    if (free < ROOM * request.kind.memoryMib * MIB) return false;
     try {
       const machine = await this.#surroundings.make(request, template, signal);
       this.#waiting.set(machine, setTimeout(() => void this.#endAll([machine]), KEPT_MS).unref());

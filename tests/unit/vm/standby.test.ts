@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync } from "node:fs";
 import { type TestContext, test } from "node:test";
+import { MIB } from "../../../src/core/units.ts";
 import { resolvePaths, vmDirectory } from "../../../src/host/paths.ts";
 import type { VmRecord, VmRepository } from "../../../src/store/vms.ts";
 import type { LiveVm } from "../../../src/vm/live-vm.ts";
@@ -31,11 +32,16 @@ const WISH: Wish = {
 };
 const quiet = { info() {}, warn() {}, error() {} };
 const template = {} as WarmTemplate;
+/** Of each. */
+const TAKES = 200 * MIB;
 const never = new AbortController().signal;
 const request = (key: string, kind: Kind = KIND) => ({ key, kind, name: key }) as WarmRequest;
 
+/** Where nothing is spared for those whom nobody has asked for. */
+const LITTLE = 2048 * MIB;
+
 /** Machines that only know whether they were ended. */
-function stage(t: TestContext, initially = 8) {
+function stage(t: TestContext, initially = 8, freeMemory = LITTLE) {
   let most = initially;
   const home = temporaryFolder(t);
   const paths = resolvePaths({ HOME: home });
@@ -57,7 +63,7 @@ function stage(t: TestContext, initially = 8) {
   };
   const standby = new Standby(
     { paths, vms, log: quiet, forgetConsole: () => {} },
-    { make, most: () => most },
+    { make, most: () => most, freeMemory: () => freeMemory - TAKES * (standby.present?.machines ?? 0) },
   );
   const folder = (id: string) => existsSync(vmDirectory(paths, id));
   /** As the keeper does. */
@@ -149,6 +155,22 @@ test("as many stand by as were started together, the oldest is claimed first, an
   );
 });
 
+test("as many stand by as a tenth of the free memory holds, whether or not so many were started together", async (t) => {
+  for (const [gib, machines] of [
+    [1, 1],
+    [6, 3],
+    [64, 8],
+  ] as const) {
+    const { fill, standby } = stage(t, 8, gib * 1024 * MIB);
+    assert.equal(await fill("a"), machines, `${gib} GiB`);
+    standby.claim(WISH);
+    assert.equal(await fill("a"), machines, `${gib} GiB, when one is a VM`);
+  }
+  const { fill, started } = stage(t, 8, 6 * 1024 * MIB);
+  started("a", 5);
+  assert.equal(await fill("a"), 5, "more, when more are started together");
+});
+
 test("when fewer may stand by the oldest go; none stands by where none may, or where memory is short", async (t) => {
   const { standby, ended, fill, started, allow } = stage(t);
   started("a", 3);
@@ -161,7 +183,7 @@ test("when fewer may stand by the oldest go; none stands by where none may, or w
   assert.deepEqual([standby.present, ended], [null, ["vm-1", "vm-2", "vm-3"]]);
 
   const short = stage(t);
-  const large = request("a", { ...KIND, memoryMib: 2 ** 40 });
+  const large = request("a", { ...KIND, memoryMib: LITTLE / MIB / 2 + 1 });
   assert.equal(await short.standby.prepare(large, template, never), false);
   assert.equal(short.standby.present, null);
 });
