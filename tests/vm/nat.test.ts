@@ -26,6 +26,12 @@ import { onDouble, suiteDriver } from "../support/suite-driver.ts";
 const run = promisify(execFile);
 const MIB = 1024 * 1024;
 
+/**
+ * How often a transfer without a limit may take longer than one with: into a guest one stands still for many seconds now and then
+ * (18 s where 0.6 are usual, with either driver), probably until passt of Debian 12 sends again what a full queue had no place for.
+ */
+const ATTEMPTS = 5;
+
 /** Connects, asks for a number of bytes, prints them. An address that does not answer: nothing, after some seconds. */
 const FETCH = `
   use IO::Socket::INET;
@@ -253,11 +259,16 @@ for (const { title, driver, missing, configure, begin } of drivers) {
         [FETCH, 7000, /banger/],
         [SEND, 7001, new RegExp(`^${size}$`)],
       ] as const) {
-        const [limited, free] = [await timed(slow, program, port), await timed(vm, program, port)];
+        const limited = await timed(slow, program, port);
         assert.match(limited.text, said);
-        assert.match(free.text, said);
         assert.ok(limited.ms > 1500, `8 MiB at 4 MiB/s took ${limited.ms} ms`);
-        assert.ok(free.ms < limited.ms, `without a limit ${free.ms} ms, with one ${limited.ms} ms`);
+        const free: number[] = [];
+        do {
+          const { text, ms } = await timed(vm, program, port);
+          assert.match(text, said);
+          free.push(ms);
+        } while (Math.min(...free) >= limited.ms && free.length < ATTEMPTS);
+        assert.ok(Math.min(...free) < limited.ms, `without a limit ${free} ms, with one ${limited.ms} ms`);
       }
     });
 
