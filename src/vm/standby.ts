@@ -2,8 +2,8 @@
  * Machines that stand by for the next VMs: each has come up from a template, has been through everything that a start is made of, and
  * is paused. It has an identity of its own by then, on its disk. The VM that takes one takes over its id and folder and is told its name
  * and the time as at any start, in code that the emulator has translated by then. There are as many as the host has memory to spare for,
- * or as were started together lately (`demand.ts`) if that is more, all of one kind. No record knows one while nobody has claimed it, so that one which outlives its daemon is ended like
- * every monitor of a folder that belongs to no VM (`reconcile.ts`).
+ * or as were started together lately (`demand.ts`) if that is more, all of one kind. No record knows one while nobody has claimed it, so
+ * that one which outlives its daemon is ended like every monitor of a folder that belongs to no VM (`reconcile.ts`).
  */
 import { rm } from "node:fs/promises";
 import { MIB } from "../core/units.ts";
@@ -107,9 +107,7 @@ export class Standby {
     const kept = most === 0 ? [] : waiting.filter(({ key }) => key === request.key).slice(-most);
     await this.#endAll(waiting.filter((machine) => !kept.includes(machine)));
     const free = this.#surroundings.freeMemory();
-    const spared = Math.floor((SPARED * (free + this.#waiting.size * TAKES)) / TAKES);
-    const wanted = Math.min(most, Math.max(1, spared, this.#demand.of(request.key, performance.now())));
-    if (this.#waiting.size >= wanted) return false;
+    if (this.#waiting.size >= Math.min(most, this.#wanted(request.key, free))) return false;
     if (free < ROOM * request.kind.memoryMib * MIB) return false;
     try {
       const machine = await this.#surroundings.make(request, template, signal);
@@ -121,6 +119,12 @@ export class Standby {
       if (!signal.aborted) log.warn({ name: request.name, err: error }, "no machine stands by");
       return false;
     }
+  }
+
+  /** How many of a kind are to stand by; what those that do already take counts as free. */
+  #wanted(key: string, free: number): number {
+    const spared = Math.floor((SPARED * (free + this.#waiting.size * TAKES)) / TAKES);
+    return Math.max(1, spared, this.#demand.of(key, performance.now()));
   }
 
   /** The id under which a VM that is wished for is to be made so that it gets a machine; null when there is none for it. */
